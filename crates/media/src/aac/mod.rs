@@ -1,0 +1,3 @@
+//! AAC facts.
+mod config;
+pub use config::AudioConfig;
