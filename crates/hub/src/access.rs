@@ -1,0 +1,100 @@
+//! Who may publish and read: the question that the hub asks before it admits anyone.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use media::{Pii, StreamPath};
+
+/// What somebody wants to do with a stream path.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Action {
+    /// Feed the stream.
+    Publish,
+    /// Take the stream.
+    Read,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publish => "publish",
+            Self::Read => "read",
+        })
+    }
+}
+
+/// The protocol that a request came in by; for logs and metrics only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Protocol {
+    /// RTMP, plain or in TLS.
+    Rtmp,
+    /// WHIP or WHEP.
+    WebRtc,
+    /// A part of this process, such as the demo.
+    Internal,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rtmp => "rtmp",
+            Self::WebRtc => "webrtc",
+            Self::Internal => "internal",
+        })
+    }
+}
+
+/// What was shown to prove who is asking; any part may be absent.
+#[derive(Clone, Default, Debug)]
+pub struct Credentials {
+    /// A user's name.
+    pub user: Option<Pii<String>>,
+    /// That user's password.
+    pub password: Option<Pii<String>>,
+    /// A bearer token.
+    pub token: Option<Pii<String>>,
+}
+
+/// One question to the [`Authorizer`].
+#[derive(Clone, Debug)]
+pub struct AccessRequest {
+    /// To do what.
+    pub action: Action,
+    /// With which stream.
+    pub path: StreamPath,
+    /// From where.
+    pub remote: Pii<IpAddr>,
+    /// With what proof.
+    pub credentials: Credentials,
+    /// By which protocol.
+    pub protocol: Protocol,
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// Nothing was shown, and showing something could help (HTTP 401).
+    #[error("credentials are needed")]
+    CredentialsNeeded,
+    /// What was shown does not open this door (HTTP 401 or 403).
+    #[error("the credentials do not permit this")]
+    NotPermitted,
+    /// Too many checks are under way (HTTP 503); asking again later may succeed.
+    #[error("too many credential checks at once")]
+    Busy,
+}
+
+/// Decides about every publisher and reader. `app` implements it over the configuration.
+pub trait Authorizer: Send + Sync + fmt::Debug {
+    /// Answers one request; may take its time (a password hash, a remote check).
+    ///
+    /// # Errors
+    /// [`Denied`] says why not.
+    fn authorize<'a>(
+        &'a self,
+        request: &'a AccessRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>>;
+}

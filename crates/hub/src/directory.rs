@@ -1,0 +1,234 @@
+//! The hub: which streams there are, and how to get in.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use media::StreamPath;
+use parking_lot::Mutex;
+
+use crate::access::{AccessRequest, Authorizer, Denied};
+use crate::publisher::Publisher;
+use crate::rendition::TransformFactory;
+use crate::stream::{EndReason, OnEnd, Stream, StreamSnapshot};
+use crate::subscription::{Join, Subscription, Wants};
+
+/// The hub's bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The longest GOP that is kept for readers who join.
+    pub gop_cache: Duration,
+    /// How far a reader may fall behind before frames are dropped for it.
+    pub queue: Duration,
+    /// Payload bytes that a stream keeps, whatever the two spans above.
+    pub log_bytes: usize,
+    /// How long a stream waits for its publisher to come back.
+    pub grace: Duration,
+    /// Publishers that can be asked (WebRTC) are asked for a random access point when the newest is older than this.
+    pub keyframe_interval: Duration,
+    /// The least time between two keyframe requests to one publisher.
+    pub keyframe_throttle: Duration,
+    /// Streams at a time.
+    pub max_streams: usize,
+    /// Readers of one stream at a time.
+    pub max_readers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            gop_cache: Duration::from_secs(6),
+            queue: Duration::from_secs(2),
+            log_bytes: 32 << 20,
+            grace: Duration::from_secs(10),
+            keyframe_interval: Duration::from_secs(2),
+            keyframe_throttle: Duration::from_millis(500),
+            max_streams: 1_000,
+            max_readers: 5_000,
+        }
+    }
+}
+
+/// Asks to feed a stream.
+#[derive(Clone, Debug)]
+pub struct PublishRequest {
+    /// Who asks, for what; its action is [`crate::Action::Publish`].
+    pub access: AccessRequest,
+}
+
+/// Asks to take a stream.
+#[derive(Clone, Debug)]
+pub struct SubscribeRequest {
+    /// Who asks, for what; its action is [`crate::Action::Read`].
+    pub access: AccessRequest,
+    /// The codecs that the reader can play.
+    pub wants: Wants,
+    /// Where in the stream to begin.
+    pub join: Join,
+}
+
+/// Why nobody was let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// The authorizer said no.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Nobody feeds this path.
+    #[error("nobody publishes to this path")]
+    NotFound,
+    /// [`Options::max_streams`] is reached.
+    #[error("the server carries as many streams as it may ({0})")]
+    TooManyStreams(usize),
+    /// [`Options::max_readers`] is reached.
+    #[error("the stream has as many readers as it may ({0})")]
+    TooManyReaders(usize),
+    /// The server is closing.
+    #[error("the server is closing")]
+    Closing,
+}
+
+/// All live streams of this process. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: Options,
+    transforms: Arc<dyn TransformFactory>,
+    authorizer: Arc<dyn Authorizer>,
+    streams: Mutex<Streams>,
+}
+
+#[derive(Debug, Default)]
+struct Streams {
+    by_path: HashMap<StreamPath, Arc<Stream>>,
+    closing: bool,
+}
+
+impl Hub {
+    /// A hub without streams.
+    pub fn new(
+        options: Options,
+        transforms: Arc<dyn TransformFactory>,
+        authorizer: Arc<dyn Authorizer>,
+    ) -> Self {
+        let streams = Mutex::new(Streams::default());
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                transforms,
+                authorizer,
+                streams,
+            }),
+        }
+    }
+
+    /// Admits a publisher. A publisher that the path already has is evicted.
+    ///
+    /// # Errors
+    /// [`HubError`]; nothing has changed then.
+    pub async fn publish(&self, request: PublishRequest) -> Result<Publisher, HubError> {
+        self.shared.authorizer.authorize(&request.access).await?;
+        loop {
+            let stream = self.stream_to_feed(&request.access.path)?;
+            // A stream that ends in this moment is no longer in the directory at the next turn.
+            if let Some((generation, evicted)) = stream.admit() {
+                return Ok(Publisher::new(stream, generation, evicted));
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Admits a reader.
+    ///
+    /// # Errors
+    /// [`HubError`]; nothing has changed then.
+    pub async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription, HubError> {
+        self.shared.authorizer.authorize(&request.access).await?;
+        let stream = {
+            let streams = self.shared.streams.lock();
+            if streams.closing {
+                return Err(HubError::Closing);
+            }
+            streams
+                .by_path
+                .get(&request.access.path)
+                .map(Arc::clone)
+                .ok_or(HubError::NotFound)?
+        };
+        Subscription::join(
+            stream,
+            Arc::clone(&self.shared.transforms),
+            request.wants,
+            request.join,
+        )
+    }
+
+    /// What there is now, in order of the paths.
+    pub fn snapshot(&self) -> Vec<StreamSnapshot> {
+        let streams: Vec<_> = self
+            .shared
+            .streams
+            .lock()
+            .by_path
+            .values()
+            .map(Arc::clone)
+            .collect();
+        let mut snapshots: Vec<_> = streams.iter().map(|stream| stream.snapshot()).collect();
+        snapshots.sort_by(|a, b| a.path.cmp(&b.path));
+        snapshots
+    }
+
+    /// Ends every stream and admits nobody any more. Readers are told [`EndReason::ServerClosing`].
+    pub fn close(&self) {
+        let streams: Vec<_> = {
+            let mut streams = self.shared.streams.lock();
+            streams.closing = true;
+            streams.by_path.values().map(Arc::clone).collect()
+        };
+        for stream in streams {
+            stream.end(EndReason::ServerClosing);
+        }
+    }
+
+    fn stream_to_feed(&self, path: &StreamPath) -> Result<Arc<Stream>, HubError> {
+        let mut streams = self.shared.streams.lock();
+        if streams.closing {
+            return Err(HubError::Closing);
+        }
+        if let Some(stream) = streams.by_path.get(path) {
+            return Ok(Arc::clone(stream));
+        }
+        let most = self.shared.options.max_streams;
+        if streams.by_path.len() >= most {
+            return Err(HubError::TooManyStreams(most));
+        }
+        let on_end = Box::new(Leave(Arc::downgrade(&self.shared)));
+        let stream = Arc::new(Stream::new(path.clone(), self.shared.options, on_end));
+        streams.by_path.insert(path.clone(), Arc::clone(&stream));
+        Ok(stream)
+    }
+}
+
+/// Takes an ended stream out of the directory.
+#[derive(Debug)]
+struct Leave(Weak<Shared>);
+
+impl OnEnd for Leave {
+    fn ended(&self, path: &StreamPath, stream: &Stream) {
+        let Some(shared) = self.0.upgrade() else {
+            return;
+        };
+        let mut streams = shared.streams.lock();
+        if streams
+            .by_path
+            .get(path)
+            .is_some_and(|known| std::ptr::eq(Arc::as_ptr(known), stream))
+        {
+            streams.by_path.remove(path);
+        }
+    }
+}

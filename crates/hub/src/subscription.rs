@@ -1,0 +1,497 @@
+//! Who takes a stream: a cursor into its log.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use media::{Codec, Frame, Kind, Timestamp, TrackId, TrackInfo};
+use tokio::sync::watch;
+
+use crate::directory::HubError;
+use crate::frame::StreamFrame;
+use crate::rendition::{self, Lease, TransformFactory};
+use crate::stream::{EndReason, State, Stream};
+
+/// Frames taken from the log under one lock.
+const BATCH: usize = 32;
+
+/// The codecs that a reader can play, the best first. A track in none of them is given as a rendition in the first that
+/// can be made of it, or left out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wants {
+    /// Codecs for pictures; empty for none.
+    pub video: Vec<Codec>,
+    /// Codecs for sound; empty for none.
+    pub audio: Vec<Codec>,
+}
+
+/// Where a reader begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Join {
+    /// With the next frame (video: the next random access point).
+    Live,
+    /// With the GOP that is under way, its timestamps as they were. The reader starts as late as the GOP is old.
+    Gop,
+    /// With the GOP that is under way, its timestamps squeezed to `spacing` apart so that its last frame carries the
+    /// live time: the reader decodes the burst as fast as it can and stands at the live edge. Audio begins at the edge.
+    LiveEdge {
+        /// From one squeezed frame to the next: one tick of the protocol's clock.
+        spacing: Timestamp,
+    },
+}
+
+/// What a reader is given.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// A track's parameters: before its first frame and whenever they change.
+    Track(Arc<TrackInfo>),
+    /// The next frame.
+    Frame(LiveFrame),
+    /// Frames were dropped because the reader was too slow; video goes on with a random access point.
+    Gap {
+        /// How many.
+        frames: u64,
+    },
+    /// The stream is over; nothing follows.
+    End(EndReason),
+}
+
+/// A frame as one reader gets it.
+#[derive(Clone, Debug)]
+pub struct LiveFrame {
+    frame: Arc<StreamFrame>,
+    squeezed: Option<(Timestamp, Timestamp)>,
+}
+
+impl LiveFrame {
+    /// The frame, shared with all other readers, with the stream's own timestamps.
+    pub const fn frame(&self) -> &Arc<StreamFrame> {
+        &self.frame
+    }
+
+    /// When this reader is to show it.
+    pub fn pts(&self) -> Timestamp {
+        self.squeezed.map_or(self.frame.frame().pts, |(pts, _)| pts)
+    }
+
+    /// When this reader is to decode it.
+    pub fn dts(&self) -> Timestamp {
+        self.squeezed.map_or(self.frame.frame().dts, |(_, dts)| dts)
+    }
+
+    /// Whether this reader's timestamps differ from the stream's ([`Join::LiveEdge`]): shared bytes that carry
+    /// timestamps do not fit then.
+    pub const fn is_restamped(&self) -> bool {
+        self.squeezed.is_some()
+    }
+
+    /// A copy of the frame with this reader's timestamps; the payload is shared.
+    pub fn to_frame(&self) -> Frame {
+        Frame {
+            pts: self.pts(),
+            dts: self.dts(),
+            ..self.frame.frame().clone()
+        }
+    }
+}
+
+/// One of the stream's tracks as this reader takes it.
+#[derive(Debug)]
+struct Choice {
+    taken: TrackId,
+    /// What the reader was last told of it.
+    told: Option<Arc<TrackInfo>>,
+    /// Keeps the rendition running.
+    _rendition: Option<Arc<Lease>>,
+}
+
+/// The burst at the start of a [`Join::LiveEdge`].
+#[derive(Clone, Copy, Debug)]
+struct Squeeze {
+    /// Position of the first frame after the burst.
+    edge: u64,
+    /// The decode time of the last video frame before the edge.
+    live: Timestamp,
+    /// From one squeezed frame to the next.
+    spacing: Timestamp,
+    /// Video frames still to come before the edge, without this one.
+    left: i64,
+    /// Mean distance of the burst's frames as they were, in ticks of `live`'s clock; at least 1.
+    interval: i64,
+}
+
+/// The right to take a stream. Dropping it leaves the stream.
+#[derive(Debug)]
+pub struct Subscription {
+    stream: Arc<Stream>,
+    /// `None` for a rendition's own subscription, which takes a source track as it is.
+    transforms: Option<Arc<dyn TransformFactory>>,
+    wants: Wants,
+    head: watch::Receiver<u64>,
+    cursor: u64,
+    joined: Instant,
+    choices: Vec<Choice>,
+    chosen_at: u64,
+    awaits_random_access: bool,
+    squeeze: Option<Squeeze>,
+    ready: VecDeque<Delivery>,
+    ended: bool,
+}
+
+impl Subscription {
+    pub(crate) fn join(
+        stream: Arc<Stream>,
+        transforms: Arc<dyn TransformFactory>,
+        wants: Wants,
+        join: Join,
+    ) -> Result<Self, HubError> {
+        stream.reader_joined().map_err(HubError::TooManyReaders)?;
+        let mut subscription = Self::new(stream, Some(transforms), wants);
+        subscription.place(join);
+        subscription.choose();
+        subscription.tell_all();
+        Ok(subscription)
+    }
+
+    /// A rendition's subscription to its source.
+    pub(crate) fn of_track(stream: Arc<Stream>, source: &Arc<TrackInfo>) -> Self {
+        let (wants, join) = rendition::wants(source);
+        let mut subscription = Self::new(stream, None, wants);
+        subscription.place(join);
+        subscription.choose();
+        if let Some(choice) = subscription.choices.first_mut() {
+            choice.told = Some(Arc::clone(source));
+        }
+        subscription
+    }
+
+    fn new(
+        stream: Arc<Stream>,
+        transforms: Option<Arc<dyn TransformFactory>>,
+        wants: Wants,
+    ) -> Self {
+        let head = stream.watch_head();
+        Self {
+            stream,
+            transforms,
+            wants,
+            head,
+            cursor: 0,
+            joined: Instant::now(),
+            choices: Vec::new(),
+            chosen_at: u64::MAX,
+            awaits_random_access: true,
+            squeeze: None,
+            ready: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// Waits for what comes next. Cancel-safe. After [`Delivery::End`] it returns the same again.
+    pub async fn recv(&mut self) -> Delivery {
+        loop {
+            if let Some(delivery) = self.try_recv() {
+                return delivery;
+            }
+            if self.head.changed().await.is_err() {
+                return Delivery::End(EndReason::ServerClosing);
+            }
+        }
+    }
+
+    /// What is there without waiting.
+    pub fn try_recv(&mut self) -> Option<Delivery> {
+        if self.ready.is_empty() {
+            self.head.mark_unchanged();
+            self.fill();
+        }
+        self.ready.pop_front()
+    }
+
+    /// Asks the publisher for a random access point: this reader cannot go on without, or not well. Throttled for the
+    /// stream as a whole; a publisher that cannot be asked (RTMP) is not.
+    pub fn request_keyframe(&self) {
+        self.stream.keyframes().request();
+    }
+
+    /// Puts the cursor where `join` says.
+    fn place(&mut self, join: Join) {
+        let state = self.stream.lock();
+        let start = if self.wants.video.is_empty() {
+            None
+        } else {
+            state.log.random_access()
+        };
+        let (Some(start), true) = (start, join != Join::Live) else {
+            self.cursor = state.log.end();
+            let has_video = state
+                .source_tracks()
+                .any(|track| track.kind() == Kind::Video);
+            drop(state);
+            if has_video && self.transforms.is_some() {
+                self.request_keyframe();
+            }
+            return;
+        };
+        self.cursor = start;
+        if let Join::LiveEdge { spacing } = join {
+            self.squeeze = squeeze(&state, start, spacing);
+        }
+        let gop_age = state
+            .log
+            .get(start)
+            .map(|frame| self.joined.saturating_duration_since(frame.arrived()));
+        drop(state);
+        // The burst shows a picture at once; a fresh random access point from a publisher that can be asked spares
+        // the next reader and this one's decoder the length of it.
+        if gop_age.is_some_and(|age| age > self.stream.options().keyframe_throttle) {
+            self.request_keyframe();
+        }
+    }
+
+    /// Picks, for every track of the publisher, the form in which this reader takes it.
+    fn choose(&mut self) {
+        let (sources, version) = {
+            let state = self.stream.lock();
+            (
+                state.source_tracks().map(Arc::clone).collect::<Vec<_>>(),
+                state.tracks_version,
+            )
+        };
+        let previous = std::mem::take(&mut self.choices);
+        for source in sources {
+            let wanted = if source.kind() == Kind::Video {
+                &self.wants.video
+            } else {
+                &self.wants.audio
+            };
+            let mut choice = if wanted.contains(&source.codec()) {
+                Some(Choice {
+                    taken: source.id,
+                    told: None,
+                    _rendition: None,
+                })
+            } else {
+                self.derive(&source, wanted)
+            };
+            if let Some(choice) = &mut choice {
+                let before = previous.iter().find(|before| before.taken == choice.taken);
+                choice.told = before.and_then(|before| before.told.clone());
+            }
+            self.choices.extend(choice);
+        }
+        self.chosen_at = version;
+        drop(previous);
+    }
+
+    /// Takes a share in the rendition of `source` in the first of the `wanted` codecs that can be made.
+    fn derive(&self, source: &Arc<TrackInfo>, wanted: &[Codec]) -> Option<Choice> {
+        let transforms = self.transforms.as_ref()?;
+        let codec = *wanted
+            .iter()
+            .find(|&&codec| transforms.supports(source.codec(), codec))?;
+        let lease = match self.stream.rendition(source.id, codec) {
+            Some(lease) => lease,
+            None => self.start_rendition(transforms.as_ref(), source, codec)?,
+        };
+        Some(Choice {
+            taken: lease.id(),
+            told: None,
+            _rendition: Some(lease),
+        })
+    }
+
+    fn start_rendition(
+        &self,
+        transforms: &dyn TransformFactory,
+        source: &Arc<TrackInfo>,
+        codec: Codec,
+    ) -> Option<Arc<Lease>> {
+        let id = self.stream.next_rendition_id();
+        match transforms.create(source, codec, id) {
+            Ok(transform) => {
+                let output = transform.output();
+                let lease = rendition::start(&self.stream, source, transform, codec);
+                self.stream.add_rendition(&lease, output);
+                Some(lease)
+            }
+            Err(error) => {
+                tracing::warn!(path = %self.stream.path(), %error, "reader goes without this track");
+                None
+            }
+        }
+    }
+
+    /// Tells the reader of the tracks that it will get, before their first frame.
+    fn tell_all(&mut self) {
+        let state = self.stream.lock();
+        for choice in &mut self.choices {
+            if choice.told.is_none()
+                && let Some(track) = state.track(choice.taken)
+            {
+                choice.told = Some(Arc::clone(track));
+                self.ready.push_back(Delivery::Track(Arc::clone(track)));
+            }
+        }
+    }
+
+    /// Moves frames from the log to `ready`, at most [`BATCH`].
+    fn fill(&mut self) {
+        if self.ended {
+            self.ready.push_back(Delivery::End(
+                self.stream.lock().ended.unwrap_or(EndReason::ServerClosing),
+            ));
+            return;
+        }
+        if self.stream.lock().tracks_version != self.chosen_at {
+            self.choose();
+            self.tell_all();
+        }
+        let stream = Arc::clone(&self.stream);
+        let state = stream.lock();
+        self.skip_if_late(&state);
+        while self.ready.len() < BATCH {
+            let Some(frame) = state.log.get(self.cursor) else {
+                break;
+            };
+            let frame = Arc::clone(frame);
+            self.take(frame);
+            self.cursor += 1;
+        }
+        if let (true, Some(reason)) = (self.ready.is_empty(), state.ended) {
+            self.ended = true;
+            self.ready.push_back(Delivery::End(reason));
+        }
+    }
+
+    /// Moves a cursor that is too far behind to the newest random access point, or to the end of the log if that is
+    /// too old as well; audio goes on from there, video with its random access point.
+    fn skip_if_late(&mut self, state: &State) {
+        let Some(newest) = state.log.last().map(|frame| frame.arrived()) else {
+            return;
+        };
+        let queue = self.stream.options().queue;
+        let is_late =
+            |arrived: Instant| newest.saturating_duration_since(arrived.max(self.joined)) > queue;
+        let overtaken = self.cursor < state.log.first();
+        if !overtaken
+            && !state
+                .log
+                .get(self.cursor)
+                .is_some_and(|frame| is_late(frame.arrived()))
+        {
+            return;
+        }
+        let fresh = |&at: &u64| {
+            at > self.cursor
+                && state
+                    .log
+                    .get(at)
+                    .is_some_and(|frame| !is_late(frame.arrived()))
+        };
+        let target = state
+            .log
+            .random_access()
+            .filter(fresh)
+            .unwrap_or_else(|| state.log.end());
+        let frames = target - self.cursor;
+        self.cursor = target;
+        self.awaits_random_access = true;
+        self.squeeze = None;
+        self.stream.count_dropped(frames);
+        self.ready.push_back(Delivery::Gap { frames });
+        if target == state.log.end() {
+            self.request_keyframe();
+        }
+    }
+
+    /// Hands one frame of the log to the reader, if it is one of its tracks and can be decoded.
+    fn take(&mut self, frame: Arc<StreamFrame>) {
+        let in_burst = self
+            .squeeze
+            .is_some_and(|squeeze| self.cursor < squeeze.edge);
+        if !in_burst {
+            self.squeeze = None;
+        }
+        let Some(choice) = self
+            .choices
+            .iter_mut()
+            .find(|choice| choice.taken == frame.frame().track)
+        else {
+            return;
+        };
+        let squeezed = if frame.track().kind() == Kind::Video {
+            if self.awaits_random_access && !frame.frame().random_access {
+                return;
+            }
+            self.awaits_random_access = false;
+            self.squeeze
+                .as_mut()
+                .map(|squeeze| squeeze.next(frame.frame()))
+        } else if in_burst {
+            return;
+        } else {
+            None
+        };
+        if choice
+            .told
+            .as_ref()
+            .is_none_or(|told| !Arc::ptr_eq(told, frame.track()) && told != frame.track())
+        {
+            self.ready
+                .push_back(Delivery::Track(Arc::clone(frame.track())));
+        }
+        choice.told = Some(Arc::clone(frame.track()));
+        self.ready
+            .push_back(Delivery::Frame(LiveFrame { frame, squeezed }));
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if self.transforms.is_some() {
+            self.stream.reader_left();
+        }
+    }
+}
+
+/// Plans the squeeze of the video frames from `start` to the end of the log.
+fn squeeze(state: &State, start: u64, spacing: Timestamp) -> Option<Squeeze> {
+    let edge = state.log.end();
+    let video = |at: u64| {
+        state
+            .log
+            .get(at)
+            .filter(|frame| frame.track().kind() == Kind::Video)
+    };
+    let first = video(start)?.frame().dts;
+    let live = (start..edge).rev().find_map(video)?.frame().dts;
+    let count = i64::try_from((start..edge).filter_map(video).count()).ok()?;
+    let interval = live
+        .minus(first)
+        .ticks()
+        .checked_div(count - 1)
+        .unwrap_or(1)
+        .max(1);
+    Some(Squeeze {
+        edge,
+        live,
+        spacing: spacing.to_rate(live.rate()),
+        left: count - 1,
+        interval,
+    })
+}
+
+impl Squeeze {
+    /// The (pts, dts) of the burst's next frame. Composition offsets shrink in proportion, so that the order of
+    /// presentation stays.
+    fn next(&mut self, frame: &Frame) -> (Timestamp, Timestamp) {
+        let step = self.spacing.ticks().min(self.interval);
+        let behind = Timestamp::new(step.saturating_mul(self.left), self.live.rate());
+        self.left = (self.left - 1).max(0);
+        let dts = self.live.minus(behind);
+        let composition = frame.pts.minus(frame.dts).to_rate(self.live.rate()).ticks();
+        let composition = composition.saturating_mul(step) / self.interval;
+        (dts.plus(Timestamp::new(composition, self.live.rate())), dts)
+    }
+}
