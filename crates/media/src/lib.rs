@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aac;
+mod bits;
 mod frame;
 pub mod h264;
 pub mod opus;
