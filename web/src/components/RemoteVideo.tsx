@@ -1,0 +1,47 @@
+import { useRef, type ReactNode } from 'react';
+import type { StateTexts } from '../i18n/messages';
+import type { Reader } from '../media/reader';
+import { useMessages } from './language';
+import { StateLine } from './StateLine';
+import { useObservable } from './useObservable';
+import { usePlayback } from './usePlayback';
+
+interface Props {
+  readonly reader: Reader;
+  readonly texts: StateTexts;
+  /** Who is seen. */
+  readonly label: string;
+}
+
+/** The other side's picture and sound, with its state in words. */
+export function RemoteVideo({ reader, texts, label }: Props): ReactNode {
+  const messages = useMessages();
+  const video = useRef<HTMLVideoElement>(null);
+  const state = useObservable(reader.session.state);
+  const quality = useObservable(reader.session.quality);
+  const silenced = usePlayback(video, useObservable(reader.stream));
+  const live = state.phase === 'live';
+  return (
+    <section className="remote" data-live={live} aria-label={label}>
+      <video ref={video} id="remote" autoPlay playsInline aria-label={label} />
+      <div className="caption">
+        <StateLine state={state} texts={texts} name="read" />
+        {live && quality && quality.width > 0 && (
+          <p className="figures">
+            {messages.quality(
+              Math.round(quality.framesPerSecond),
+              quality.width,
+              quality.height,
+              Math.round(quality.kilobitsPerSecond),
+            )}
+          </p>
+        )}
+      </div>
+      {silenced && live && (
+        <button type="button" className="unmute">
+          <span aria-hidden="true">🔊</span> {messages.soundBlocked}
+        </button>
+      )}
+    </section>
+  );
+}
