@@ -1,1 +1,4 @@
-//! (being written)
+//! Containers, bytes only: what stands in a file or in an RTMP message, and the frames inside. No IO, no clock.
+#![forbid(unsafe_code)]
+
+pub mod flv;

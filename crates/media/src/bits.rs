@@ -34,10 +34,7 @@ impl<'a> BitReader<'a> {
     }
 
     pub(crate) fn flag(&mut self) -> Result<bool, BitError> {
-        let byte = self
-            .bytes
-            .get(self.bit >> 3)
-            .ok_or(BitError::End { bit: self.bit })?;
+        let byte = self.bytes.get(self.bit >> 3).ok_or(BitError::End { bit: self.bit })?;
         let set = byte & (0x80 >> (self.bit & 7)) != 0;
         self.bit = self.bit.saturating_add(1);
         Ok(set)
@@ -92,11 +89,7 @@ impl<'a> BitReader<'a> {
     pub(crate) fn se(&mut self) -> Result<i32, BitError> {
         let code = i64::from(self.ue()?);
         let magnitude = code.saturating_add(1) >> 1;
-        let value = if code & 1 == 1 {
-            magnitude
-        } else {
-            magnitude.saturating_neg()
-        };
+        let value = if code & 1 == 1 { magnitude } else { magnitude.saturating_neg() };
         Ok(i32::try_from(value).unwrap_or(i32::MAX))
     }
 }
@@ -152,11 +145,7 @@ mod tests {
         }
 
         pub(crate) fn se(&mut self, value: i32) {
-            self.ue(if value > 0 {
-                value as u32 * 2 - 1
-            } else {
-                value.unsigned_abs() * 2
-            });
+            self.ue(if value > 0 { value as u32 * 2 - 1 } else { value.unsigned_abs() * 2 });
         }
     }
 

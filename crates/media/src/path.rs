@@ -21,9 +21,7 @@ pub enum PathError {
     #[error("the stream path has {0} bytes; at most 255 are accepted")]
     TooLong(usize),
     /// A byte outside the accepted set.
-    #[error(
-        "the stream path has an unaccepted character at byte {0}; accepted are A-Z a-z 0-9 _ - . ~ /"
-    )]
+    #[error("the stream path has an unaccepted character at byte {0}; accepted are A-Z a-z 0-9 _ - . ~ /")]
     Character(usize),
     /// An empty, `.` or `..` segment, or a slash at either end.
     #[error("the stream path has an empty, '.' or '..' segment")]
@@ -49,10 +47,7 @@ impl StreamPath {
         if let Some(at) = name.bytes().position(|byte| !accepted(byte)) {
             return Err(PathError::Character(at));
         }
-        if name
-            .split('/')
-            .any(|segment| matches!(segment, "" | "." | ".."))
-        {
+        if name.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(PathError::Segment);
         }
         Ok(Self(name.into()))
@@ -90,10 +85,7 @@ mod tests {
     #[test]
     fn each_rule_refuses_with_its_own_reason() {
         assert_eq!(StreamPath::new(""), Err(PathError::Empty));
-        assert_eq!(
-            StreamPath::new(&"a".repeat(256)),
-            Err(PathError::TooLong(256))
-        );
+        assert_eq!(StreamPath::new(&"a".repeat(256)), Err(PathError::TooLong(256)));
         assert_eq!(StreamPath::new("a%2e"), Err(PathError::Character(1)));
         assert_eq!(StreamPath::new("a\\b"), Err(PathError::Character(1)));
         assert_eq!(StreamPath::new("a\0"), Err(PathError::Character(1)));

@@ -95,19 +95,13 @@ impl Timestamp {
     /// This instant moved by `other`, whatever clock `other` is on; the result keeps this clock.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self::new(
-            self.ticks.saturating_add(other.to_rate(self.rate).ticks),
-            self.rate,
-        )
+        Self::new(self.ticks.saturating_add(other.to_rate(self.rate).ticks), self.rate)
     }
 
     /// What lies between `earlier` and this instant, negative if `earlier` is later; the result keeps this clock.
     #[must_use]
     pub fn minus(self, earlier: Self) -> Self {
-        Self::new(
-            self.ticks.saturating_sub(earlier.to_rate(self.rate).ticks),
-            self.rate,
-        )
+        Self::new(self.ticks.saturating_sub(earlier.to_rate(self.rate).ticks), self.rate)
     }
 
     /// A span of time as a timestamp on this clock, rounded to the nearest tick.
@@ -163,10 +157,7 @@ mod tests {
 
     #[test]
     fn instants_compare_across_rates() {
-        assert_eq!(
-            Timestamp::from_millis(1_000),
-            Timestamp::new(90_000, Rate::VIDEO)
-        );
+        assert_eq!(Timestamp::from_millis(1_000), Timestamp::new(90_000, Rate::VIDEO));
         assert!(Timestamp::new(1, Rate::VIDEO) > Timestamp::from_millis(0));
         assert!(Timestamp::from_millis(-1) < Timestamp::new(0, Rate::OPUS));
     }
@@ -174,12 +165,7 @@ mod tests {
     #[test]
     fn milliseconds_survive_the_way_through_90_khz() {
         for millis in [-5, 0, 1, 33, 16_777_215, 4_294_967_295] {
-            assert_eq!(
-                Timestamp::from_millis(millis)
-                    .to_rate(Rate::VIDEO)
-                    .as_millis(),
-                millis
-            );
+            assert_eq!(Timestamp::from_millis(millis).to_rate(Rate::VIDEO).as_millis(), millis);
         }
     }
 
@@ -195,11 +181,6 @@ mod tests {
     fn extremes_saturate() {
         let end = Timestamp::new(i64::MAX, Rate::MILLIS).to_rate(Rate::VIDEO);
         assert_eq!(end.ticks(), i64::MAX);
-        assert_eq!(
-            Timestamp::new(i64::MIN, Rate::MILLIS)
-                .minus(Timestamp::from_millis(1))
-                .ticks(),
-            i64::MIN
-        );
+        assert_eq!(Timestamp::new(i64::MIN, Rate::MILLIS).minus(Timestamp::from_millis(1)).ticks(), i64::MIN);
     }
 }

@@ -74,12 +74,7 @@ pub fn parse_header(bytes: &[u8]) -> Result<AdtsHeader, AdtsError> {
         return Err(AdtsError::Truncated);
     }
     let config = config(object_type, rate_index, channel_config)?;
-    Ok(AdtsHeader {
-        config,
-        header_len,
-        frame_len,
-        blocks,
-    })
+    Ok(AdtsHeader { config, header_len, frame_len, blocks })
 }
 
 /// The AudioSpecificConfig with the header's fields. An index of 15 is forbidden in ADTS and would promise 24 more bits.
@@ -116,10 +111,7 @@ mod tests {
     #[test]
     fn the_header_of_a_real_stream() {
         let header = parse_header(&STEREO).unwrap();
-        assert_eq!(
-            (header.header_len, header.frame_len, header.blocks),
-            (7, 371, 1)
-        );
+        assert_eq!((header.header_len, header.frame_len, header.blocks), (7, 371, 1));
         assert_eq!(header.config.bytes()[..], [0x11, 0x90]);
     }
 
@@ -133,19 +125,9 @@ mod tests {
         assert_eq!(parse_header(&STEREO[..6]), Err(AdtsError::Truncated));
         assert_eq!(changed(0, 0xfe), Err(AdtsError::Sync));
         assert_eq!(changed(1, 0xf3), Err(AdtsError::Sync));
-        assert_eq!(
-            changed(1, 0xf0),
-            Err(AdtsError::Truncated),
-            "the checksum is missing"
-        );
-        assert_eq!(
-            changed(2, 0x7c),
-            Err(AdtsError::Config(AscError::RateIndex(15)))
-        );
-        assert_eq!(
-            changed(3, 0x00),
-            Err(AdtsError::Config(AscError::Channels(0)))
-        );
+        assert_eq!(changed(1, 0xf0), Err(AdtsError::Truncated), "the checksum is missing");
+        assert_eq!(changed(2, 0x7c), Err(AdtsError::Config(AscError::RateIndex(15))));
+        assert_eq!(changed(3, 0x00), Err(AdtsError::Config(AscError::Channels(0))));
         assert_eq!(changed(4, 0x00), Err(AdtsError::Length(3)));
     }
 

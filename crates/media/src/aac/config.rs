@@ -13,10 +13,8 @@ const ER_LD: u8 = 23;
 const PS: u8 = 29;
 
 /// `samplingFrequencyIndex` 0 to 12 (table 1.18).
-const RATES: [u32; 13] = [
-    96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
-    7_350,
-];
+const RATES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 const EXPLICIT_RATE: u8 = 15;
 /// Rates outside of this are a damaged configuration: AAC ends at 96 kHz, resamplers need a few kHz.
 const ACCEPTED_RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
@@ -116,16 +114,8 @@ impl AudioConfig {
             bytes: Bytes::copy_from_slice(asc),
             object_type,
             core_rate: checked_rate(core)?,
-            rate: if sbr {
-                sbr_rate(core, output)?
-            } else {
-                checked_rate(core)?
-            },
-            channels: if ps && specific.channels == 1 {
-                2
-            } else {
-                specific.channels
-            },
+            rate: if sbr { sbr_rate(core, output)? } else { checked_rate(core)? },
+            channels: if ps && specific.channels == 1 { 2 } else { specific.channels },
             core_samples: specific.frame_samples,
             sbr,
             ps,
@@ -185,11 +175,7 @@ impl AudioConfig {
     /// Samples of each channel in one frame at [`Self::rate`]: 1,024 or 960 (512 or 480 for AAC-LD), doubled where SBR
     /// doubles the rate.
     pub const fn samples_per_frame(&self) -> u32 {
-        if self.rate.hz() == self.core_rate.hz() {
-            self.core_samples
-        } else {
-            self.core_samples << 1
-        }
+        if self.rate.hz() == self.core_rate.hz() { self.core_samples } else { self.core_samples << 1 }
     }
 
     /// SBR is signalled: HE-AAC.
@@ -215,17 +201,12 @@ fn object_type_field(reader: &mut BitReader<'_>) -> Result<u8, AscError> {
 fn rate_field(reader: &mut BitReader<'_>) -> Result<u32, AscError> {
     match reader.small(4)? {
         EXPLICIT_RATE => Ok(reader.bits(24)?),
-        index => RATES
-            .get(usize::from(index))
-            .copied()
-            .ok_or(AscError::RateIndex(index)),
+        index => RATES.get(usize::from(index)).copied().ok_or(AscError::RateIndex(index)),
     }
 }
 
 fn checked_rate(hz: u32) -> Result<Rate, AscError> {
-    Rate::new(hz)
-        .filter(|_| ACCEPTED_RATES.contains(&hz))
-        .ok_or(AscError::Rate(hz))
+    Rate::new(hz).filter(|_| ACCEPTED_RATES.contains(&hz)).ok_or(AscError::Rate(hz))
 }
 
 fn sbr_rate(core: u32, output: u32) -> Result<Rate, AscError> {
@@ -252,11 +233,7 @@ struct GaSpecific {
 
 impl GaSpecific {
     /// `GASpecificConfig()` (§4.4.1) and, for the error resilient types, `epConfig`.
-    fn parse(
-        reader: &mut BitReader<'_>,
-        object_type: u8,
-        channel_config: u8,
-    ) -> Result<Self, AscError> {
+    fn parse(reader: &mut BitReader<'_>, object_type: u8, channel_config: u8) -> Result<Self, AscError> {
         if !matches!(object_type, 1..=4 | 17 | ER_LD) {
             return Err(AscError::ObjectType(object_type));
         }
@@ -270,11 +247,7 @@ impl GaSpecific {
             other => channel_count(other).ok_or(AscError::Channels(other))?,
         };
         if extended {
-            let resilience = if matches!(object_type, 17 | ER_LD) {
-                3
-            } else {
-                0
-            };
+            let resilience = if matches!(object_type, 17 | ER_LD) { 3 } else { 0 };
             reader.skip(resilience)?;
             reader.skip(1)?; // extensionFlag3
         }
@@ -287,10 +260,7 @@ impl GaSpecific {
             (_, false) => 1_024,
             (_, true) => 960,
         };
-        Ok(Self {
-            channels,
-            frame_samples,
-        })
+        Ok(Self { channels, frame_samples })
     }
 }
 
@@ -319,11 +289,7 @@ fn program_channels(reader: &mut BitReader<'_>) -> Result<u8, AscError> {
     reader.skip(usize::from(coupling).saturating_mul(5))?;
     reader.align()?;
     let comment = reader.bits(8)?;
-    reader.skip(
-        usize::try_from(comment)
-            .unwrap_or_default()
-            .saturating_mul(8),
-    )?;
+    reader.skip(usize::try_from(comment).unwrap_or_default().saturating_mul(8))?;
     if channels == 0 || channels > 48 {
         return Err(AscError::Channels(0));
     }
@@ -369,13 +335,7 @@ mod tests {
         let config = AudioConfig::parse(hex).unwrap();
         assert_eq!(config.bytes(), hex);
         let (core, rate) = (config.core_rate().hz(), config.rate().hz());
-        (
-            config.object_type(),
-            core,
-            rate,
-            config.channels(),
-            config.samples_per_frame(),
-        )
+        (config.object_type(), core, rate, config.channels(), config.samples_per_frame())
     }
 
     /// (object type, core rate, output rate, channels, samples a frame)
@@ -387,16 +347,8 @@ mod tests {
             (2, 44_100, 44_100, 1, 1_024),
             "ffmpeg: no SBR, said aloud"
         );
-        assert_eq!(
-            parse(&[0x14, 0x08]),
-            (2, 16_000, 16_000, 1, 1_024),
-            "WeChat, audio-quality low"
-        );
-        assert_eq!(
-            parse(&[0x2b, 0x92, 0x08, 0x00]),
-            (2, 22_050, 44_100, 2, 2_048),
-            "HE-AAC, hierarchical"
-        );
+        assert_eq!(parse(&[0x14, 0x08]), (2, 16_000, 16_000, 1, 1_024), "WeChat, audio-quality low");
+        assert_eq!(parse(&[0x2b, 0x92, 0x08, 0x00]), (2, 22_050, 44_100, 2, 2_048), "HE-AAC, hierarchical");
         assert_eq!(
             parse(&[0xeb, 0x8a, 0x08, 0x00]),
             (2, 22_050, 44_100, 2, 2_048),
@@ -417,11 +369,7 @@ mod tests {
     #[test]
     fn frame_lengths() {
         assert_eq!(parse(&[0x11, 0x94]), (2, 48_000, 48_000, 2, 960));
-        assert_eq!(
-            parse(&[0xb9, 0x88, 0x00]),
-            (23, 48_000, 48_000, 1, 512),
-            "AAC-LD"
-        );
+        assert_eq!(parse(&[0xb9, 0x88, 0x00]), (23, 48_000, 48_000, 1, 512), "AAC-LD");
     }
 
     #[test]
@@ -433,11 +381,7 @@ mod tests {
         out.bits(1, 4);
         out.bits(0, 3);
         assert_eq!(parse(&out.into_bytes()), (2, 44_056, 44_056, 1, 1_024));
-        assert_eq!(
-            parse(&[0x29, 0x91, 0x88, 0x00]),
-            (2, 48_000, 48_000, 2, 1_024),
-            "downsampled SBR"
-        );
+        assert_eq!(parse(&[0x29, 0x91, 0x88, 0x00]), (2, 48_000, 48_000, 2, 1_024), "downsampled SBR");
     }
 
     /// ffmpeg's configuration for 2.1: a program config element with one pair, one LFE and a comment.
@@ -460,10 +404,7 @@ mod tests {
         let mut asc = out.into_bytes();
         asc.extend_from_slice(&[3, b'L', b'a', b'v']);
         assert_eq!(parse(&asc), (2, 48_000, 48_000, 4, 1_024));
-        assert!(matches!(
-            AudioConfig::parse(&asc[..asc.len() - 1]),
-            Err(AscError::Truncated { .. })
-        ));
+        assert!(matches!(AudioConfig::parse(&asc[..asc.len() - 1]), Err(AscError::Truncated { .. })));
     }
 
     #[test]
@@ -473,18 +414,8 @@ mod tests {
         assert_eq!(refused(&[0x11]), AscError::Truncated { bit: 5 });
         assert_eq!(refused(&[0x16, 0x90]), AscError::RateIndex(13));
         assert_eq!(refused(&[0x11, 0x80 | 0x40]), AscError::Channels(8));
-        assert_eq!(
-            refused(&[0xf9, 0x46, 0x40, 0, 0]),
-            AscError::ObjectType(42),
-            "USAC behind the escape"
-        );
-        assert_eq!(
-            refused(&[0x2b, 0x91, 0x88, 0x00]),
-            AscError::SbrRate {
-                core: 22_050,
-                output: 48_000
-            }
-        );
+        assert_eq!(refused(&[0xf9, 0x46, 0x40, 0, 0]), AscError::ObjectType(42), "USAC behind the escape");
+        assert_eq!(refused(&[0x2b, 0x91, 0x88, 0x00]), AscError::SbrRate { core: 22_050, output: 48_000 });
         assert_eq!(refused(&[0x17, 0x80, 0, 0x03, 0x88]), AscError::Rate(7));
         assert_eq!(refused(&[0x11; 600]), AscError::TooLong(600));
         assert_eq!(AudioConfig::lc(Rate::OPUS, 7), Err(AscError::Channels(7)));
@@ -492,16 +423,8 @@ mod tests {
 
     #[test]
     fn ours_is_what_every_encoder_writes() {
-        assert_eq!(
-            AudioConfig::lc(Rate::OPUS, 1).unwrap().bytes()[..],
-            [0x11, 0x88]
-        );
-        assert_eq!(
-            AudioConfig::lc(Rate::new(44_100).unwrap(), 2)
-                .unwrap()
-                .bytes()[..],
-            [0x12, 0x10]
-        );
+        assert_eq!(AudioConfig::lc(Rate::OPUS, 1).unwrap().bytes()[..], [0x11, 0x88]);
+        assert_eq!(AudioConfig::lc(Rate::new(44_100).unwrap(), 2).unwrap().bytes()[..], [0x12, 0x10]);
     }
 
     proptest! {

@@ -8,11 +8,7 @@ const START_CODE: [u8; 3] = [0, 0, 1];
 /// The NAL units of a byte stream, in order: start codes of 3 and 4 bytes, `trailing_zero_8bits` removed (§B.1.1),
 /// empty ones skipped. Bytes before the first start code belong to no NAL unit.
 pub fn nals(annexb: &[u8]) -> impl Iterator<Item = &[u8]> {
-    Nals {
-        rest: after_start_code(annexb),
-    }
-    .map(trim)
-    .filter(|nal| !nal.is_empty())
+    Nals { rest: after_start_code(annexb) }.map(trim).filter(|nal| !nal.is_empty())
 }
 
 /// `nals` as a byte stream, each behind a 4-byte start code.
@@ -42,9 +38,7 @@ impl<'a> Iterator for Nals<'a> {
 }
 
 fn find_start_code(bytes: &[u8]) -> Option<usize> {
-    bytes
-        .windows(START_CODE.len())
-        .position(|window| window == START_CODE)
+    bytes.windows(START_CODE.len()).position(|window| window == START_CODE)
 }
 
 fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
@@ -54,8 +48,7 @@ fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
 /// A NAL unit never ends in a zero byte (§7.4.1): zeros are the next start code's first byte or padding.
 fn trim(nal: &[u8]) -> &[u8] {
     let zeros = nal.iter().rev().take_while(|&&byte| byte == 0).count();
-    nal.get(..nal.len().saturating_sub(zeros))
-        .unwrap_or_default()
+    nal.get(..nal.len().saturating_sub(zeros)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -76,30 +69,16 @@ mod tests {
 
     #[test]
     fn start_codes_of_both_lengths_and_padding() {
-        let stream = [
-            0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 2, 0, 0, 0, 0, 1, 0x65, 3, 0, 0, 0,
-        ];
+        let stream = [0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 2, 0, 0, 0, 0, 1, 0x65, 3, 0, 0, 0];
         assert_eq!(split(&stream), [&[0x67, 1][..], &[0x68, 2], &[0x65, 3]]);
     }
 
     #[test]
     fn nothing_to_find() {
-        for stream in [
-            &[][..],
-            &[0],
-            &[0, 0],
-            &[0, 0, 1],
-            &[0, 0, 0, 1],
-            &[1, 2, 3],
-            &[0, 0, 1, 0, 0, 1],
-        ] {
+        for stream in [&[][..], &[0], &[0, 0], &[0, 0, 1], &[0, 0, 0, 1], &[1, 2, 3], &[0, 0, 1, 0, 0, 1]] {
             assert!(split(stream).is_empty(), "{stream:?}");
         }
-        assert_eq!(
-            split(&[9, 9, 0, 0, 1, 0x65]),
-            [&[0x65]],
-            "bytes before the first start code"
-        );
+        assert_eq!(split(&[9, 9, 0, 0, 1, 0x65]), [&[0x65]], "bytes before the first start code");
     }
 
     proptest! {

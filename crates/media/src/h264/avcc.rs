@@ -54,10 +54,7 @@ impl DecoderConfiguration {
     /// # Errors
     /// [`AvccError`]; a record that ends early is refused whole, since its sets would not decode.
     pub fn parse(record: &[u8]) -> Result<Self, AvccError> {
-        let mut reader = Reader {
-            rest: record,
-            at: 0,
-        };
+        let mut reader = Reader { rest: record, at: 0 };
         let version = reader.byte()?;
         if version != 1 {
             return Err(AvccError::Version(version));
@@ -69,17 +66,11 @@ impl DecoderConfiguration {
         }
         let mut sets = ParameterSets::default();
         for _ in 0..reader.byte()? & 0x1f {
-            let found = ParameterSets {
-                sps: vec![reader.parameter_set(NalType::Sps)?],
-                pps: Vec::new(),
-            };
+            let found = ParameterSets { sps: vec![reader.parameter_set(NalType::Sps)?], pps: Vec::new() };
             sets.merge(&found);
         }
         for _ in 0..reader.byte()? {
-            let found = ParameterSets {
-                sps: Vec::new(),
-                pps: vec![reader.parameter_set(NalType::Pps)?],
-            };
+            let found = ParameterSets { sps: Vec::new(), pps: vec![reader.parameter_set(NalType::Pps)?] };
             sets.merge(&found);
         }
         Ok(Self { length_size, sets })
@@ -93,18 +84,14 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, len: usize) -> Result<&'a [u8], AvccError> {
-        let (head, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or(AvccError::Truncated { at: self.at })?;
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(AvccError::Truncated { at: self.at })?;
         self.rest = rest;
         self.at = self.at.saturating_add(len);
         Ok(head)
     }
 
     fn byte(&mut self) -> Result<u8, AvccError> {
-        self.take(1)
-            .map(|byte| byte.first().copied().unwrap_or_default())
+        self.take(1).map(|byte| byte.first().copied().unwrap_or_default())
     }
 
     fn parameter_set(&mut self, wanted: NalType) -> Result<Bytes, AvccError> {
@@ -166,12 +153,7 @@ pub fn nals(payload: &Bytes, length_size: u8) -> Nals {
         1 | 2 | 4 => State::At(0),
         _ => State::Broken(AvccError::LengthSize(length_size)),
     };
-    Nals {
-        payload: payload.clone(),
-        length_size: length_size.into(),
-        state,
-        count: 0,
-    }
+    Nals { payload: payload.clone(), length_size: length_size.into(), state, count: 0 }
 }
 
 /// The iterator of [`nals`].
@@ -199,13 +181,8 @@ impl Nals {
             let truncated = AvccError::Truncated { at };
             let start = at.saturating_add(self.length_size);
             let prefix = self.payload.get(at..start).ok_or(truncated)?;
-            let len = prefix
-                .iter()
-                .fold(0_usize, |len, &byte| (len << 8) | usize::from(byte));
-            let end = start
-                .checked_add(len)
-                .filter(|&end| end <= self.payload.len())
-                .ok_or(truncated)?;
+            let len = prefix.iter().fold(0_usize, |len, &byte| (len << 8) | usize::from(byte));
+            let end = start.checked_add(len).filter(|&end| end <= self.payload.len()).ok_or(truncated)?;
             self.count = self.count.saturating_add(1);
             if self.count > MAX_NALS {
                 return Err(AvccError::TooManyNals);
@@ -254,7 +231,7 @@ pub fn access_unit<'a>(nals: impl IntoIterator<Item = &'a [u8]>) -> Option<Acces
     let mut builder = Builder::default();
     let mut payload = BytesMut::new();
     for nal in nals.into_iter().take(MAX_NALS) {
-        if builder.keeps(nal, Bytes::copy_from_slice) {
+        if builder.keeps(nal) {
             put_nal(&mut payload, nal);
         }
     }
@@ -278,13 +255,8 @@ pub fn canonical(payload: &Bytes, length_size: u8) -> Result<Option<AccessUnit>,
     };
     let mut builder = Builder::default();
     let before = nals.len();
-    let kept: Vec<Bytes> = nals
-        .into_iter()
-        .filter(|nal| builder.keeps(nal, |_| nal.clone()))
-        .collect();
-    let length: usize = kept.iter().fold(0, |sum, nal| {
-        sum.saturating_add(nal.len()).saturating_add(4)
-    });
+    let kept: Vec<Bytes> = nals.into_iter().filter(|nal| builder.keeps(nal)).collect();
+    let length: usize = kept.iter().fold(0, |sum, nal| sum.saturating_add(nal.len()).saturating_add(4));
     if length_size == 4 && kept.len() == before && length == payload.len() {
         return Ok(builder.finish(payload.clone()));
     }
@@ -314,24 +286,19 @@ struct Builder {
 }
 
 impl Builder {
-    /// Whether `nal` belongs into the payload; `own` makes a parameter set outlive its buffer.
-    fn keeps(&mut self, nal: &[u8], own: impl Fn(&[u8]) -> Bytes) -> bool {
+    /// Whether `nal` belongs into the payload. Parameter sets are copied: a slice would keep the whole access unit in
+    /// memory for as long as the set is in use.
+    fn keeps(&mut self, nal: &[u8]) -> bool {
         match nal_type(nal) {
             None | Some(NalType::AccessUnitDelimiter | NalType::Filler) => false,
             // Both end the sequence for the decoder; across a seam between publishers that is not ours to say.
             Some(NalType::EndOfSequence | NalType::EndOfStream) => false,
             Some(NalType::Sps) => {
-                self.sets.merge(&ParameterSets {
-                    sps: vec![own(nal)],
-                    pps: Vec::new(),
-                });
+                self.sets.merge(&ParameterSets { sps: vec![Bytes::copy_from_slice(nal)], pps: Vec::new() });
                 false
             }
             Some(NalType::Pps) => {
-                self.sets.merge(&ParameterSets {
-                    sps: Vec::new(),
-                    pps: vec![own(nal)],
-                });
+                self.sets.merge(&ParameterSets { sps: Vec::new(), pps: vec![Bytes::copy_from_slice(nal)] });
                 false
             }
             Some(kind) => {
@@ -346,16 +313,8 @@ impl Builder {
         if !self.has_slice && self.sets.is_empty() {
             return None;
         }
-        let payload = if self.has_slice {
-            payload
-        } else {
-            Bytes::new()
-        };
-        Some(AccessUnit {
-            payload,
-            random_access: self.random_access,
-            sets: self.sets,
-        })
+        let payload = if self.has_slice { payload } else { Bytes::new() };
+        Some(AccessUnit { payload, random_access: self.random_access, sets: self.sets })
     }
 }
 

@@ -80,12 +80,8 @@ mod tests {
     const PPS_0: &[u8] = &[0x68, 0xce];
 
     fn sets(sps: &[&'static [u8]], pps: &[&'static [u8]]) -> ParameterSets {
-        let owned =
-            |list: &[&'static [u8]]| list.iter().map(|set| Bytes::from_static(set)).collect();
-        ParameterSets {
-            sps: owned(sps),
-            pps: owned(pps),
-        }
+        let owned = |list: &[&'static [u8]]| list.iter().map(|set| Bytes::from_static(set)).collect();
+        ParameterSets { sps: owned(sps), pps: owned(pps) }
     }
 
     #[test]
@@ -112,10 +108,7 @@ mod tests {
         let mut known = ParameterSets::default();
         assert!(!known.merge(&sets(&[PPS_0, &[], &[0x67]], &[SPS_0, &[0x68]])));
         let long = [SPS_0, &[0xff; ParameterSets::MAX_SET_LEN]].concat();
-        assert!(!known.merge(&ParameterSets {
-            sps: vec![long.into()],
-            pps: Vec::new()
-        }));
+        assert!(!known.merge(&ParameterSets { sps: vec![long.into()], pps: Vec::new() }));
         assert!(known.is_empty());
     }
 

@@ -65,10 +65,7 @@ impl From<u8> for NalType {
 impl NalType {
     /// Carries part of a picture (a VCL NAL unit, H.264 table 7-1).
     pub const fn is_slice(self) -> bool {
-        matches!(
-            self,
-            Self::NonIdr | Self::PartitionA | Self::PartitionB | Self::PartitionC | Self::Idr
-        )
+        matches!(self, Self::NonIdr | Self::PartitionA | Self::PartitionB | Self::PartitionC | Self::Idr)
     }
 }
 
@@ -99,10 +96,7 @@ pub fn nal_ref_idc(nal: &[u8]) -> u8 {
 
 /// The slice type of a NAL unit with a slice header (types 1, 2 and 5), `None` for every other or a broken header.
 pub fn slice_type(nal: &[u8]) -> Option<SliceType> {
-    if !matches!(
-        nal_type(nal)?,
-        NalType::NonIdr | NalType::PartitionA | NalType::Idr
-    ) {
+    if !matches!(nal_type(nal)?, NalType::NonIdr | NalType::PartitionA | NalType::Idr) {
         return None;
     }
     let head = head(nal);
@@ -158,11 +152,7 @@ pub fn unescape(escaped: &[u8]) -> Cow<'_, [u8]> {
             zeros = 0;
             continue;
         }
-        zeros = if byte == 0 {
-            zeros.saturating_add(1)
-        } else {
-            0
-        };
+        zeros = if byte == 0 { zeros.saturating_add(1) } else { 0 };
         plain.push(byte);
     }
     Cow::Owned(plain)
@@ -178,11 +168,7 @@ pub fn escape(plain: &[u8], out: &mut Vec<u8>) {
             out.push(3);
             zeros = 0;
         }
-        zeros = if byte == 0 {
-            zeros.saturating_add(1)
-        } else {
-            0
-        };
+        zeros = if byte == 0 { zeros.saturating_add(1) } else { 0 };
         out.push(byte);
     }
     if zeros >= 2 {
@@ -219,28 +205,16 @@ mod tests {
         assert_eq!(slice_type(&[0x65, 0x88, 0x84]), Some(SliceType::I)); // mb 0, type 7
         assert_eq!(slice_type(&[0x41, 0x9a, 0x24]), Some(SliceType::P)); // mb 0, type 5
         assert_eq!(slice_type(&[0x01, 0x9e, 0x42]), Some(SliceType::B)); // mb 0, type 6
-        assert_eq!(
-            slice_type(&[0x06, 0x9e, 0x42]),
-            None,
-            "SEI has no slice header"
-        );
+        assert_eq!(slice_type(&[0x06, 0x9e, 0x42]), None, "SEI has no slice header");
         assert_eq!(slice_type(&[0x65]), None);
-        assert_eq!(
-            slice_type(&[0x65, 0x80 | 0b000_0101, 0x80]),
-            None,
-            "slice type 10 does not exist"
-        );
+        assert_eq!(slice_type(&[0x65, 0x80 | 0b000_0101, 0x80]), None, "slice type 10 does not exist");
     }
 
     #[test]
     fn parameter_set_ids() {
         assert_eq!(sps_id(&[0x67, 0x42, 0xc0, 0x1f, 0xda]), Some(0));
         assert_eq!(sps_id(&[0x67, 0x42, 0xc0, 0x1f, 0b0110_0000]), Some(2));
-        assert_eq!(
-            sps_id(&[0x67, 0x42, 0xc0, 0x1f, 0b0000_0100, 0b0010_0000]),
-            None,
-            "id 32"
-        );
+        assert_eq!(sps_id(&[0x67, 0x42, 0xc0, 0x1f, 0b0000_0100, 0b0010_0000]), None, "id 32");
         assert_eq!(sps_id(&[0x68, 0x42, 0xc0, 0x1f, 0xda]), None);
         assert_eq!(pps_id(&[0x68, 0xce, 0x3c, 0x80]), Some(0));
         assert_eq!(pps_id(&[0x68]), None);

@@ -13,9 +13,7 @@ pub const MAX_MESSAGE: usize = 65_536;
 /// An SEI NAL unit (with header byte and emulation prevention, without start code or length) that carries `payload`
 /// under `uuid`. `payload` is cut to fit [`MAX_MESSAGE`] with the UUID.
 pub fn write_user_data(uuid: &[u8; UUID_LEN], payload: &[u8]) -> Vec<u8> {
-    let payload = payload
-        .get(..MAX_MESSAGE.saturating_sub(UUID_LEN))
-        .unwrap_or(payload);
+    let payload = payload.get(..MAX_MESSAGE.saturating_sub(UUID_LEN)).unwrap_or(payload);
     let mut plain = Vec::with_capacity(payload.len().saturating_add(UUID_LEN).saturating_add(8));
     put_number(&mut plain, USER_DATA_UNREGISTERED);
     put_number(&mut plain, payload.len().saturating_add(UUID_LEN));

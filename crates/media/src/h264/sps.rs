@@ -109,21 +109,13 @@ impl Sps {
         let constraint_flags = reader.small(8)?;
         let level_idc = reader.small(8)?;
         let id = small_ue(reader, "seq_parameter_set_id", 31)?;
-        let chroma = if has_chroma_fields(profile_idc) {
-            Chroma::parse(reader)?
-        } else {
-            Chroma::DEFAULT
-        };
+        let chroma = if has_chroma_fields(profile_idc) { Chroma::parse(reader)? } else { Chroma::DEFAULT };
         small_ue(reader, "log2_max_frame_num_minus4", 12)?;
         let order = OrderCount::parse(reader)?;
         ue(reader, "max_num_ref_frames", 16)?;
         reader.skip(1)?; // gaps_in_frame_num_value_allowed_flag
         let (width, height) = size(reader, &chroma)?;
-        let vui = if reader.flag()? {
-            vui(reader)
-        } else {
-            Vui::default()
-        };
+        let vui = if reader.flag()? { vui(reader) } else { Vui::default() };
         let implied = (order == OrderCount::OutputIsDecoding
             || never_reorders(profile_idc, constraint_flags))
         .then_some(0);
@@ -158,10 +150,7 @@ fn small_ue(reader: &mut BitReader<'_>, field: &'static str, max: u8) -> Result<
 
 /// The profiles whose SPS carries chroma format and bit depth (§7.3.2.1.1).
 const fn has_chroma_fields(profile_idc: u8) -> bool {
-    matches!(
-        profile_idc,
-        100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135
-    )
+    matches!(profile_idc, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135)
 }
 
 /// Baseline has no B slices (§A.2.1); the Intra profiles have no inter prediction at all (§A.2.8 to §A.2.11), for which
@@ -181,12 +170,8 @@ struct Chroma {
 }
 
 impl Chroma {
-    const DEFAULT: Self = Self {
-        format_idc: 1,
-        separate_planes: false,
-        bit_depth_luma: 8,
-        bit_depth_chroma: 8,
-    };
+    const DEFAULT: Self =
+        Self { format_idc: 1, separate_planes: false, bit_depth_luma: 8, bit_depth_chroma: 8 };
 
     fn parse(reader: &mut BitReader<'_>) -> Result<Self, SpsError> {
         let format_idc = small_ue(reader, "chroma_format_idc", 3)?;
@@ -202,12 +187,7 @@ impl Chroma {
                 }
             }
         }
-        Ok(Self {
-            format_idc,
-            separate_planes,
-            bit_depth_luma,
-            bit_depth_chroma,
-        })
+        Ok(Self { format_idc, separate_planes, bit_depth_luma, bit_depth_chroma })
     }
 }
 
@@ -271,21 +251,15 @@ fn size(reader: &mut BitReader<'_>, chroma: &Chroma) -> Result<(u32, u32), SpsEr
             2 => (2, 1),
             _ => (1, 1),
         };
-        debug_assert!(
-            !chroma.separate_planes || (unit_x, unit_y) == (1, 1),
-            "separate planes are 4:4:4"
-        );
+        debug_assert!(!chroma.separate_planes || (unit_x, unit_y) == (1, 1), "separate planes are 4:4:4");
         let mut edge = |field| ue(reader, field, Sps::MAX_SIDE);
         let left = edge("frame_crop_left_offset")?;
         let right = edge("frame_crop_right_offset")?;
         let top = edge("frame_crop_top_offset")?;
         let bottom = edge("frame_crop_bottom_offset")?;
         width = width.saturating_sub(left.saturating_add(right).saturating_mul(unit_x));
-        height = height.saturating_sub(
-            top.saturating_add(bottom)
-                .saturating_mul(unit_y)
-                .saturating_mul(fields),
-        );
+        height =
+            height.saturating_sub(top.saturating_add(bottom).saturating_mul(unit_y).saturating_mul(fields));
     }
     let accepted = 1..=Sps::MAX_SIDE;
     if !accepted.contains(&width) || !accepted.contains(&height) {
@@ -330,10 +304,8 @@ fn parse_vui(reader: &mut BitReader<'_>, vui: &mut Vui) -> Result<(), SpsError> 
         let units = reader.bits(32)?;
         let scale = reader.bits(32)?;
         reader.skip(1)?; // fixed_frame_rate_flag
-        vui.frame_rate = units
-            .checked_mul(2)
-            .filter(|&units| units > 0 && scale > 0)
-            .map(|units| (scale, units));
+        vui.frame_rate =
+            units.checked_mul(2).filter(|&units| units > 0 && scale > 0).map(|units| (scale, units));
     }
     let nal_hrd = reader.flag()?;
     if nal_hrd {

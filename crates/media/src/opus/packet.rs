@@ -84,11 +84,7 @@ mod tests {
         let table: Vec<u32> = [silk.repeat(3), hybrid.repeat(2), celt.repeat(4)].concat();
         assert_eq!(table.len(), 32);
         for (config, tenths) in (0_u8..).zip(table) {
-            assert_eq!(
-                duration_samples(&[config << 3]),
-                Ok(tenths * 48 / 10),
-                "{config}"
-            );
+            assert_eq!(duration_samples(&[config << 3]), Ok(tenths * 48 / 10), "{config}");
         }
     }
 
@@ -98,29 +94,12 @@ mod tests {
         assert_eq!(duration_samples(&[celt_20_ms]), Ok(960));
         assert_eq!(duration_samples(&[celt_20_ms | 1, 0, 0]), Ok(1_920));
         assert_eq!(duration_samples(&[celt_20_ms | 2, 1, 0, 0]), Ok(1_920));
-        assert_eq!(
-            duration_samples(&[celt_20_ms | 3, 0x80 | 6]),
-            Ok(5_760),
-            "VBR bit set"
-        );
-        assert_eq!(
-            duration_samples(&[celt_20_ms | 3, 7]),
-            Err(OpusError::TooLong(6_720))
-        );
-        assert_eq!(
-            duration_samples(&[celt_20_ms | 3, 0xc0]),
-            Err(OpusError::NoFrames)
-        );
-        assert_eq!(
-            duration_samples(&[celt_20_ms | 3]),
-            Err(OpusError::NoFrameCount)
-        );
+        assert_eq!(duration_samples(&[celt_20_ms | 3, 0x80 | 6]), Ok(5_760), "VBR bit set");
+        assert_eq!(duration_samples(&[celt_20_ms | 3, 7]), Err(OpusError::TooLong(6_720)));
+        assert_eq!(duration_samples(&[celt_20_ms | 3, 0xc0]), Err(OpusError::NoFrames));
+        assert_eq!(duration_samples(&[celt_20_ms | 3]), Err(OpusError::NoFrameCount));
         assert_eq!(duration_samples(&[]), Err(OpusError::Empty));
-        assert_eq!(
-            duration_samples(&[0x1b, 2]),
-            Ok(5_760),
-            "two SILK frames of 60 ms"
-        );
+        assert_eq!(duration_samples(&[0x1b, 2]), Ok(5_760), "two SILK frames of 60 ms");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use super::*;
 
 const SPS: &[u8] = &[
-    0x67, 0x64, 0x00, 0x0a, 0xac, 0xd9, 0x44, 0x26, 0x84, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00,
-    0x03, 0x00, 0xf0, 0x3c, 0x48, 0x96, 0x58,
+    0x67, 0x64, 0x00, 0x0a, 0xac, 0xd9, 0x44, 0x26, 0x84, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03,
+    0x00, 0xf0, 0x3c, 0x48, 0x96, 0x58,
 ];
 const PPS: &[u8] = &[0x68, 0xeb, 0xe3, 0xcb, 0x22, 0xc0];
 const IDR: &[u8] = &[0x65, 0x88, 0x84, 0x00, 0x10];
@@ -19,10 +19,7 @@ const AUD: &[u8] = &[0x09, 0xf0];
 const P: &[u8] = &[0x41, 0x9a, 0x24, 0x6c];
 
 fn sets() -> ParameterSets {
-    ParameterSets {
-        sps: vec![Bytes::from_static(SPS)],
-        pps: vec![Bytes::from_static(PPS)],
-    }
+    ParameterSets { sps: vec![Bytes::from_static(SPS)], pps: vec![Bytes::from_static(PPS)] }
 }
 
 fn collect(payload: &[u8], length_size: u8) -> Result<Vec<Bytes>, AvccError> {
@@ -34,28 +31,15 @@ fn a_written_configuration_has_the_standards_layout() {
     let record = write_configuration(&sets());
     assert_eq!(record[..6], [1, 0x64, 0x00, 0x0a, 0xff, 0xe1]);
     assert_eq!(record[6..8], [0, 23]);
-    assert_eq!(
-        record[record.len() - 4..],
-        [0xfd, 0xf8, 0xf8, 0],
-        "4:2:0, 8 bits, no extension"
-    );
+    assert_eq!(record[record.len() - 4..], [0xfd, 0xf8, 0xf8, 0], "4:2:0, 8 bits, no extension");
     let parsed = DecoderConfiguration::parse(&record).unwrap();
-    assert_eq!(
-        parsed,
-        DecoderConfiguration {
-            length_size: 4,
-            sets: sets()
-        }
-    );
+    assert_eq!(parsed, DecoderConfiguration { length_size: 4, sets: sets() });
 }
 
 #[test]
 fn baseline_has_no_chroma_fields() {
     let sps = Bytes::from_static(&[0x67, 0x42, 0xc0, 0x1f, 0xda, 0x01, 0x40, 0x16, 0xe9]);
-    let record = write_configuration(&ParameterSets {
-        sps: vec![sps],
-        ..sets()
-    });
+    let record = write_configuration(&ParameterSets { sps: vec![sps], ..sets() });
     assert!(record.ends_with(PPS));
 }
 
@@ -70,18 +54,9 @@ fn broken_records_say_where() {
     assert_eq!(broken(|b| b[0] = 0), Err(AvccError::Version(0)));
     assert_eq!(broken(|b| b[4] = 0xfe), Err(AvccError::LengthSize(3)));
     assert_eq!(broken(|b| b[6] = 0xff), Err(AvccError::Truncated { at: 8 }));
-    assert_eq!(
-        broken(|b| b[8] = 0x68),
-        Err(AvccError::NotAParameterSet { at: 8 })
-    );
-    assert_eq!(
-        broken(|b| b.truncate(20)),
-        Err(AvccError::Truncated { at: 8 })
-    );
-    assert_eq!(
-        DecoderConfiguration::parse(&[]),
-        Err(AvccError::Truncated { at: 0 })
-    );
+    assert_eq!(broken(|b| b[8] = 0x68), Err(AvccError::NotAParameterSet { at: 8 }));
+    assert_eq!(broken(|b| b.truncate(20)), Err(AvccError::Truncated { at: 8 }));
+    assert_eq!(DecoderConfiguration::parse(&[]), Err(AvccError::Truncated { at: 0 }));
 }
 
 #[test]
@@ -92,19 +67,9 @@ fn a_record_without_sets_is_legal_and_incomplete() {
 
 #[test]
 fn lengths_of_one_two_and_four_bytes() {
-    assert_eq!(
-        collect(&[2, 0x41, 7, 1, 0x41], 1).unwrap(),
-        [&[0x41, 7][..], &[0x41]]
-    );
-    assert_eq!(
-        collect(&[0, 2, 0x41, 7, 0, 1, 0x41], 2).unwrap(),
-        [&[0x41, 7][..], &[0x41]]
-    );
-    assert_eq!(
-        collect(&[0, 0, 0, 1, 0x41, 0, 0, 0, 0], 4).unwrap(),
-        [&[0x41][..]],
-        "empty one skipped"
-    );
+    assert_eq!(collect(&[2, 0x41, 7, 1, 0x41], 1).unwrap(), [&[0x41, 7][..], &[0x41]]);
+    assert_eq!(collect(&[0, 2, 0x41, 7, 0, 1, 0x41], 2).unwrap(), [&[0x41, 7][..], &[0x41]]);
+    assert_eq!(collect(&[0, 0, 0, 1, 0x41, 0, 0, 0, 0], 4).unwrap(), [&[0x41][..]], "empty one skipped");
     assert_eq!(collect(&[0, 0, 1], 3), Err(AvccError::LengthSize(3)));
 }
 
@@ -114,15 +79,9 @@ fn bad_lengths_end_the_iteration_with_their_place() {
     assert_eq!(nals.next(), Some(Ok(Bytes::from_static(&[0x41]))));
     assert_eq!(nals.next(), Some(Err(AvccError::Truncated { at: 3 })));
     assert_eq!(nals.next(), None);
-    assert_eq!(
-        collect(&[0xff, 0xff, 0xff, 0xff, 1], 4),
-        Err(AvccError::Truncated { at: 0 })
-    );
+    assert_eq!(collect(&[0xff, 0xff, 0xff, 0xff, 1], 4), Err(AvccError::Truncated { at: 0 }));
     assert_eq!(collect(&[0, 0, 0], 4), Err(AvccError::Truncated { at: 0 }));
-    assert_eq!(
-        collect(&[0; MAX_NALS * 2 + 2], 2),
-        Err(AvccError::TooManyNals)
-    );
+    assert_eq!(collect(&[0; MAX_NALS * 2 + 2], 2), Err(AvccError::TooManyNals));
 }
 
 #[test]
@@ -158,17 +117,12 @@ fn other_data_are_brought_into_the_canonical_form() {
     assert_eq!((unit.payload, unit.sets), (write([IDR]), sets()));
     let short = Bytes::from([&[0, 4], P].concat());
     assert_eq!(canonical(&short, 2).unwrap().unwrap().payload, write([P]));
-    assert_eq!(
-        canonical(&write([IDR]).slice(..6), 4),
-        Err(AvccError::Truncated { at: 0 })
-    );
+    assert_eq!(canonical(&write([IDR]).slice(..6), 4), Err(AvccError::Truncated { at: 0 }));
 }
 
 #[test]
 fn a_byte_stream_in_place_of_lengths_is_repaired() {
-    let unit = canonical(&annexb::write([SPS, PPS, IDR]), 4)
-        .unwrap()
-        .unwrap();
+    let unit = canonical(&annexb::write([SPS, PPS, IDR]), 4).unwrap().unwrap();
     assert_eq!((unit.payload, unit.sets), (write([IDR]), sets()));
     // One-byte NAL units look like start codes and are none.
     let payload = write([&[0x41][..], &[0x41]]);

@@ -135,69 +135,30 @@ fn write_vui(out: &mut BitWriter, fields: &Fields) {
 #[test]
 fn sets_of_real_encoders() {
     // Chromium's OpenH264, 640x480 constrained baseline.
-    let openh264 = [
-        0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0x90, 0x0f, 0x08, 0x84, 0x6a,
-    ];
+    let openh264 = [0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0x90, 0x0f, 0x08, 0x84, 0x6a];
     let sps = Sps::parse(&openh264).unwrap();
-    assert_eq!(
-        (sps.width, sps.height, sps.profile_idc, sps.level_idc),
-        (640, 480, 66, 31)
-    );
+    assert_eq!((sps.width, sps.height, sps.profile_idc, sps.level_idc), (640, 480, 66, 31));
     assert_eq!(sps.max_num_reorder_frames, Some(0));
     // x264 High, 1920x1080 at 25: cropped from 1088 rows, B pictures.
     let x264 = [
-        0x67, 0x64, 0x00, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0xc0, 0x44, 0x00, 0x00,
-        0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xc8, 0x3c, 0x60, 0xc6, 0x58,
+        0x67, 0x64, 0x00, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0xc0, 0x44, 0x00, 0x00, 0x03, 0x00,
+        0x04, 0x00, 0x00, 0x03, 0x00, 0xc8, 0x3c, 0x60, 0xc6, 0x58,
     ];
     let sps = Sps::parse(&x264).unwrap();
-    assert_eq!(
-        (sps.width, sps.height, sps.profile_idc, sps.level_idc),
-        (1920, 1080, 100, 40)
-    );
-    assert_eq!(
-        (sps.frame_rate, sps.max_num_reorder_frames),
-        (Some((50, 2)), Some(2))
-    );
+    assert_eq!((sps.width, sps.height, sps.profile_idc, sps.level_idc), (1920, 1080, 100, 40));
+    assert_eq!((sps.frame_rate, sps.max_num_reorder_frames), (Some((50, 2)), Some(2)));
 }
 
 #[test]
 fn reordering_by_what_is_declared_or_implied() {
     let reorder = |fields: Fields| Sps::parse(&write(&fields)).unwrap().max_num_reorder_frames;
     assert_eq!(reorder(Fields::default()), None);
+    assert_eq!(reorder(Fields { reorder: Some(2), ..Fields::default() }), Some(2));
+    assert_eq!(reorder(Fields { order_type: 2, ..Fields::default() }), Some(0));
+    assert_eq!(reorder(Fields { profile: 66, ..Fields::default() }), Some(0));
+    assert_eq!(reorder(Fields { profile: 77, ..Fields::default() }), None);
     assert_eq!(
-        reorder(Fields {
-            reorder: Some(2),
-            ..Fields::default()
-        }),
-        Some(2)
-    );
-    assert_eq!(
-        reorder(Fields {
-            order_type: 2,
-            ..Fields::default()
-        }),
-        Some(0)
-    );
-    assert_eq!(
-        reorder(Fields {
-            profile: 66,
-            ..Fields::default()
-        }),
-        Some(0)
-    );
-    assert_eq!(
-        reorder(Fields {
-            profile: 77,
-            ..Fields::default()
-        }),
-        None
-    );
-    assert_eq!(
-        reorder(Fields {
-            profile: 100,
-            constraints: 0x10,
-            ..Fields::default()
-        }),
+        reorder(Fields { profile: 100, constraints: 0x10, ..Fields::default() }),
         Some(0),
         "High Intra"
     );
@@ -207,77 +168,34 @@ fn reordering_by_what_is_declared_or_implied() {
 fn values_that_the_standard_excludes() {
     let parse = |fields: Fields| Sps::parse(&write(&fields));
     let range = |field, value| Err(SpsError::Range { field, value });
+    assert_eq!(parse(Fields { id: 32, ..Fields::default() }), range("seq_parameter_set_id", 32));
+    assert_eq!(parse(Fields { order_type: 3, ..Fields::default() }), range("pic_order_cnt_type", 3));
     assert_eq!(
-        parse(Fields {
-            id: 32,
-            ..Fields::default()
-        }),
-        range("seq_parameter_set_id", 32)
+        parse(Fields { columns: 1_025, ..Fields::default() }),
+        Err(SpsError::Size { width: 16_400, height: 480 })
     );
     assert_eq!(
-        parse(Fields {
-            order_type: 3,
-            ..Fields::default()
-        }),
-        range("pic_order_cnt_type", 3)
-    );
-    assert_eq!(
-        parse(Fields {
-            columns: 1_025,
-            ..Fields::default()
-        }),
-        Err(SpsError::Size {
-            width: 16_400,
-            height: 480
-        })
-    );
-    assert_eq!(
-        parse(Fields {
-            columns: 5_000,
-            ..Fields::default()
-        }),
+        parse(Fields { columns: 5_000, ..Fields::default() }),
         range("pic_width_in_mbs_minus1", 4_999)
     );
     let crop = Some([0, 320, 0, 0]);
-    assert_eq!(
-        parse(Fields {
-            crop,
-            ..Fields::default()
-        }),
-        Err(SpsError::Size {
-            width: 0,
-            height: 480
-        })
-    );
+    assert_eq!(parse(Fields { crop, ..Fields::default() }), Err(SpsError::Size { width: 0, height: 480 }));
 }
 
 #[test]
 fn what_is_no_sps() {
     assert_eq!(Sps::parse(&[]), Err(SpsError::NotSps));
     assert_eq!(Sps::parse(&[0x68, 0xce]), Err(SpsError::NotSps));
-    assert_eq!(
-        Sps::parse(&[0x67, 0x42, 0xc0]),
-        Err(SpsError::Truncated { bit: 16 })
-    );
-    assert_eq!(
-        Sps::parse(&[0x67, 0x42, 0xc0, 31, 0, 0, 0, 0, 0, 0]),
-        Err(SpsError::ExpGolomb { bit: 24 })
-    );
+    assert_eq!(Sps::parse(&[0x67, 0x42, 0xc0]), Err(SpsError::Truncated { bit: 16 }));
+    assert_eq!(Sps::parse(&[0x67, 0x42, 0xc0, 31, 0, 0, 0, 0, 0, 0]), Err(SpsError::ExpGolomb { bit: 24 }));
     assert_eq!(Sps::parse(&[0x67; 5_000]), Err(SpsError::TooLong(5_000)));
 }
 
 #[test]
 fn a_broken_vui_leaves_the_picture_size() {
-    let nal = write(&Fields {
-        timing: Some((50, 1)),
-        reorder: Some(1),
-        ..Fields::default()
-    });
+    let nal = write(&Fields { timing: Some((50, 1)), reorder: Some(1), ..Fields::default() });
     let cut = Sps::parse(&nal[..nal.len() - 6]).unwrap();
-    assert_eq!(
-        (cut.width, cut.height, cut.max_num_reorder_frames),
-        (640, 480, None)
-    );
+    assert_eq!((cut.width, cut.height, cut.max_num_reorder_frames), (640, 480, None));
 }
 
 proptest! {
