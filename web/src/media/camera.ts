@@ -140,7 +140,6 @@ export class Camera {
       track.onended = () => {
         if (this.#wanted) {
           release(stream);
-          this.state.set({ phase: 'failed', trouble: 'missing' });
           void this.ask();
         }
       };

@@ -15,7 +15,7 @@ export class Reader {
         endpoint,
         iceServers,
         (stream) => {
-          this.stream.set(stream);
+          this.adopt(stream);
         },
         signal,
       ),
@@ -29,5 +29,23 @@ export class Reader {
   stop(leaving = false): void {
     this.session.stop(leaving);
     this.stream.set(null);
+  }
+
+  private adopt(stream: MediaStream): void {
+    if (this.stream.get() === null) {
+      this.stream.set(stream);
+      return;
+    }
+    const [video] = stream.getVideoTracks();
+    // A received track is muted until its first packet (W3C webrtc §5.3).
+    video?.addEventListener(
+      'unmute',
+      () => {
+        if (this.stream.get() !== null) {
+          this.stream.set(stream);
+        }
+      },
+      { once: true },
+    );
   }
 }
