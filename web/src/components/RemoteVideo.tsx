@@ -1,4 +1,4 @@
-import { useRef, useState, type ReactNode } from 'react';
+import { useRef, type ReactNode } from 'react';
 import type { StateTexts } from '../i18n/messages';
 import type { Reader } from '../media/reader';
 import { useMessages } from './language';
@@ -20,23 +20,11 @@ export function RemoteVideo({ reader, texts, label }: Props): ReactNode {
   const state = useObservable(reader.session.state);
   const quality = useObservable(reader.session.quality);
   const silenced = usePlayback(video, useObservable(reader.stream));
-  const [painted, setPainted] = useState(false);
+  const shown = useObservable(reader.shown);
   const live = state.phase === 'live';
   return (
-    <section className="remote" data-live={live} data-painted={painted} aria-label={label}>
-      <video
-        ref={video}
-        id="remote"
-        autoPlay
-        playsInline
-        aria-label={label}
-        onLoadedData={() => {
-          setPainted(true);
-        }}
-        onEmptied={() => {
-          setPainted(false);
-        }}
-      />
+    <section className="remote" data-live={live} data-shown={shown} aria-label={label}>
+      <video ref={video} id="remote" autoPlay playsInline aria-label={label} />
       <div className="caption">
         <StateLine state={state} texts={texts} name="read" />
         {live && quality && quality.width > 0 && (

@@ -2,6 +2,7 @@ import { useEffect, useRef, type ReactNode } from 'react';
 import type { StateTexts } from '../i18n/messages';
 import type { Camera } from '../media/camera';
 import type { Session } from '../media/session';
+import { CameraIcon } from './icons';
 import { useMessages } from './language';
 import { StateLine } from './StateLine';
 import { useObservable } from './useObservable';
@@ -35,7 +36,10 @@ export function SelfVideo({ camera, session, texts, cameraOn }: Props): ReactNod
         : null;
   return (
     <section className="self" data-shown={stream !== null && cameraOn} aria-label={messages.you}>
-      <video ref={video} id="self" autoPlay playsInline muted aria-label={messages.you} />
+      <div className="frame">
+        <CameraIcon off />
+        <video ref={video} id="self" autoPlay playsInline muted aria-label={messages.you} />
+      </div>
       <StateLine state={state} texts={texts} name="publish" instead={instead} />
     </section>
   );

@@ -7,6 +7,8 @@ import { openWhep } from './whep';
 export class Reader {
   /** The newest stream: another one after every new link. The last picture of the old one stays until it delivers. */
   readonly stream = new Observable<MediaStream | null>(null);
+  /** Whether a picture was there since the start, so that there is one to keep. */
+  readonly shown = new Observable(false);
   readonly session: Session;
 
   constructor(endpoint: Endpoint) {
@@ -20,6 +22,10 @@ export class Reader {
         signal,
       ),
     );
+    this.session.state.subscribe(() => {
+      const { phase } = this.session.state.get();
+      this.shown.set(phase === 'live' || (this.shown.get() && phase !== 'idle'));
+    });
   }
 
   start(): void {
