@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// ffmpeg's ADTS muxer: AAC-LC, 48 kHz stereo, 371 bytes.
+    /// As ffmpeg's ADTS muxer writes it: AAC-LC, 48 kHz stereo, 371 bytes.
     const STEREO: [u8; 7] = [0xff, 0xf1, 0x4c, 0x80, 0x2e, 0x7f, 0xfc];
 
     #[test]

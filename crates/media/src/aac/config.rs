@@ -340,7 +340,7 @@ mod tests {
 
     /// (object type, core rate, output rate, channels, samples a frame)
     #[test]
-    fn configurations_of_real_encoders() {
+    fn configurations_as_encoders_write_them() {
         assert_eq!(parse(&[0x11, 0x90]), (2, 48_000, 48_000, 2, 1_024));
         assert_eq!(
             parse(&[0x12, 0x08, 0x56, 0xe5, 0x00]),

@@ -131,10 +131,9 @@ fn write_vui(out: &mut BitWriter, fields: &Fields) {
     }
 }
 
-/// (NAL unit, profile, level, size, frame rate, reordering), as their makers wrote them.
 #[test]
-fn sets_of_real_encoders() {
-    // Chromium's OpenH264, 640x480 constrained baseline.
+fn sets_as_encoders_write_them() {
+    // OpenH264's layout, 640x480 constrained baseline.
     let openh264 = [0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0x90, 0x0f, 0x08, 0x84, 0x6a];
     let sps = Sps::parse(&openh264).unwrap();
     assert_eq!((sps.width, sps.height, sps.profile_idc, sps.level_idc), (640, 480, 66, 31));
