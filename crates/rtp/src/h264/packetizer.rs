@@ -37,9 +37,7 @@ impl Default for Packetizer {
 impl Packetizer {
     /// Payloads of at most `max_payload` bytes, held within 64 and 1,900.
     pub fn new(max_payload: usize) -> Self {
-        Self {
-            max_payload: max_payload.clamp(64, 1_900),
-        }
+        Self { max_payload: max_payload.clamp(64, 1_900) }
     }
 
     /// The payloads of one access unit: `payload` is in the canonical form (4-byte lengths, without parameter sets).
@@ -48,12 +46,7 @@ impl Packetizer {
     /// STAP-A, because a reader that joins has nothing else to learn them from (RFC 6184 §8.4; Chromium ignores
     /// `sprop-parameter-sets` of an answer). Bytes behind a broken length are left out.
     pub fn packetize(&self, payload: &Bytes, parameters: Option<&ParameterSets>) -> Payloads {
-        let mut out = Batch {
-            max: self.max_payload,
-            payloads: Vec::new(),
-            small: Vec::new(),
-            small_len: 1,
-        };
+        let mut out = Batch { max: self.max_payload, payloads: Vec::new(), small: Vec::new(), small_len: 1 };
         let sets = parameters.map(|sets| sets.sps.iter().chain(&sets.pps));
         for set in sets.into_iter().flatten() {
             out.push(set);
@@ -107,14 +100,9 @@ impl<'a> Batch<'a> {
         let (indicator, kind) = ((header & NRI_MASK) | FU_A, header & TYPE_MASK);
         for (i, part) in body.chunks(size).enumerate() {
             let start = if i == 0 { FU_START } else { 0 };
-            let end = if (i + 1) * size >= body.len() {
-                FU_END
-            } else {
-                0
-            };
+            let end = if (i + 1) * size >= body.len() { FU_END } else { 0 };
             let headers = [indicator, kind | start | end];
-            self.payloads
-                .push(headers.iter().chain(part).copied().collect());
+            self.payloads.push(headers.iter().chain(part).copied().collect());
         }
     }
 
@@ -131,12 +119,7 @@ impl<'a> Batch<'a> {
 
     fn aggregate(&self) -> Arc<[u8]> {
         // F is the OR of the aggregated F bits and NRI their maximum (§5.7.1); F is never set in a valid NAL unit.
-        let nri = self
-            .small
-            .iter()
-            .map(|nal| nal[0] & NRI_MASK)
-            .max()
-            .unwrap_or(0);
+        let nri = self.small.iter().map(|nal| nal[0] & NRI_MASK).max().unwrap_or(0);
         let mut payload = Vec::with_capacity(self.small_len);
         payload.push(nri | STAP_A);
         for nal in &self.small {
@@ -183,20 +166,15 @@ mod tests {
 
     #[test]
     fn parameter_sets_lead_a_random_access_point_in_one_stap_a() {
-        let payloads =
-            Packetizer::default().packetize(&canonical(&[nal(0x65, 3_000)]), Some(&sets()));
+        let payloads = Packetizer::default().packetize(&canonical(&[nal(0x65, 3_000)]), Some(&sets()));
         let first = payloads.iter().next().unwrap();
-        assert_eq!(
-            &first[..],
-            [0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce]
-        );
+        assert_eq!(&first[..], [0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 2, 0x68, 0xce]);
         assert_eq!(sizes(&payloads), [11, 1_002, 1_002, 1_001]);
     }
 
     #[test]
     fn a_small_idr_rides_in_the_stap_a_of_its_parameter_sets() {
-        let payloads =
-            Packetizer::default().packetize(&canonical(&[nal(0x65, 200)]), Some(&sets()));
+        let payloads = Packetizer::default().packetize(&canonical(&[nal(0x65, 200)]), Some(&sets()));
         assert_eq!(sizes(&payloads), [11 + 2 + 200]);
     }
 
@@ -205,24 +183,12 @@ mod tests {
         let payloads = Packetizer::default().packetize(&canonical(&[nal(0x65, 5_000)]), None);
         assert_eq!(sizes(&payloads), [1_002, 1_002, 1_002, 1_002, 1_001]);
         let headers: Vec<_> = payloads.iter().map(|p| [p[0], p[1]]).collect();
-        assert_eq!(
-            headers,
-            [
-                [0x7c, 0x85],
-                [0x7c, 0x05],
-                [0x7c, 0x05],
-                [0x7c, 0x05],
-                [0x7c, 0x45]
-            ]
-        );
+        assert_eq!(headers, [[0x7c, 0x85], [0x7c, 0x05], [0x7c, 0x05], [0x7c, 0x05], [0x7c, 0x45]]);
     }
 
     #[test]
     fn parameter_sets_too_large_for_one_packet_are_sent_apart() {
-        let sets = ParameterSets {
-            sps: vec![nal(0x67, 700).into()],
-            pps: vec![nal(0x68, 700).into()],
-        };
+        let sets = ParameterSets { sps: vec![nal(0x67, 700).into()], pps: vec![nal(0x68, 700).into()] };
         let payloads = Packetizer::default().packetize(&canonical(&[nal(0x65, 10)]), Some(&sets));
         assert_eq!(sizes(&payloads), [700, 1 + 2 + 700 + 2 + 10]);
     }
@@ -231,14 +197,7 @@ mod tests {
     fn a_broken_length_ends_the_frame() {
         let mut bytes = canonical(&[nal(0x41, 20)]).to_vec();
         bytes.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 1, 2]);
-        assert_eq!(
-            sizes(&Packetizer::default().packetize(&bytes.into(), None)),
-            [20]
-        );
-        assert!(
-            Packetizer::default()
-                .packetize(&Bytes::from_static(&[0, 0]), None)
-                .is_empty()
-        );
+        assert_eq!(sizes(&Packetizer::default().packetize(&bytes.into(), None)), [20]);
+        assert!(Packetizer::default().packetize(&Bytes::from_static(&[0, 0]), None).is_empty());
     }
 }

@@ -88,18 +88,13 @@ impl StreamClock {
     fn anchor(&mut self, index: usize, ticks: i64, arrival: i64) {
         let clock = &mut self.tracks[index];
         let delay = arrival - clock.nanos(ticks);
-        let jumped = clock
-            .base_nanos()
-            .is_none_or(|base| (delay - base).abs() > LATEST);
+        let jumped = clock.base_nanos().is_none_or(|base| (delay - base).abs() > LATEST);
         if jumped {
             clock.restart(ticks);
             clock.base = Some(clock.fine(delay));
         }
         clock.observe(arrival, delay);
-        let (position, after) = (
-            clock.position(ticks, self.lift),
-            clock.latest.map(|latest| latest + 1),
-        );
+        let (position, after) = (clock.position(ticks, self.lift), clock.latest.map(|latest| latest + 1));
         if let Some(behind) = after.filter(|after| jumped && *after > position) {
             self.lift += clock.nanos(behind - position);
         }
@@ -112,10 +107,7 @@ impl StreamClock {
         if clock.audio {
             return Some(by_arrival);
         }
-        Some(
-            self.by_reports(index)
-                .map_or(by_arrival, |base| (base, true)),
-        )
+        Some(self.by_reports(index).map_or(by_arrival, |base| (base, true)))
     }
 
     /// The base that puts video beside audio by the capture times in the sender reports of both.
@@ -158,9 +150,8 @@ impl StreamClock {
         let mut back = 0;
         // Audio first: video's target by reports follows audio's base.
         for audio in [true, false] {
-            for index in (0..self.tracks.len())
-                .filter(|&index| self.tracks[index].audio == audio)
-                .collect::<Vec<_>>()
+            for index in
+                (0..self.tracks.len()).filter(|&index| self.tracks[index].audio == audio).collect::<Vec<_>>()
             {
                 let Some((target, _)) = self.target(index) else {
                     continue;

@@ -66,23 +66,12 @@ impl Sender {
         };
         let audio = clock.add_track(Rate::OPUS, true);
         let video = clock.add_track(Rate::VIDEO, false);
-        let lines = [
-            line(audio, Rate::OPUS, 0.02, 0xffff_f000),
-            line(video, Rate::VIDEO, 0.04, 7),
-        ];
-        Self {
-            clock,
-            start: Instant::now(),
-            lines,
-            seed: 1,
-        }
+        let lines = [line(audio, Rate::OPUS, 0.02, 0xffff_f000), line(video, Rate::VIDEO, 0.04, 7)];
+        Self { clock, start: Instant::now(), lines, seed: 1 }
     }
 
     fn random(&mut self) -> f64 {
-        self.seed = self
-            .seed
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.seed >> 11) as f64 / (1_u64 << 53) as f64
     }
 
@@ -93,7 +82,7 @@ impl Sender {
             let at = from + step as f64 * 0.02;
             for index in 0..2 {
                 let every = (self.lines[index].interval / 0.02) as u64;
-                if (at / 0.02).round() as u64 % every == 0 && self.random() >= loss {
+                if ((at / 0.02).round() as u64).is_multiple_of(every) && self.random() >= loss {
                     self.frame(index, at);
                 }
                 if (at / 0.02).round() as u64 % 150 == 149 {
@@ -122,13 +111,7 @@ impl Sender {
             return;
         };
         let ntp_nanos = ((at + error) * 1e9) as i64 + 3_900_000_000_000_000_000;
-        self.clock.sender_report(
-            line.track,
-            SenderReport {
-                ntp_nanos,
-                rtp: line.rtp(at),
-            },
-        );
+        self.clock.sender_report(line.track, SenderReport { ntp_nanos, rtp: line.rtp(at) });
     }
 
     /// Video against audio for the same instant of capture, in ms; positive: the picture is late.
@@ -143,16 +126,8 @@ fn the_first_packet_is_the_origin_and_timestamps_advance_exactly() {
     let track = clock.add_track(Rate::OPUS, true);
     let start = Instant::now();
     for i in 0..1_000_u32 {
-        let stamp = clock.stamp(
-            track,
-            (i * 960).wrapping_sub(50_000),
-            start + Duration::from_millis(20) * i,
-        );
-        assert_eq!(
-            stamp.ticks(),
-            i64::from(i) * 960,
-            "RTP timestamps wrap at packet 53"
-        );
+        let stamp = clock.stamp(track, (i * 960).wrapping_sub(50_000), start + Duration::from_millis(20) * i);
+        assert_eq!(stamp.ticks(), i64::from(i) * 960, "RTP timestamps wrap at packet 53");
     }
 }
 
@@ -170,10 +145,7 @@ fn drift_of_100_ppm_each_way_stays_below_20_ms_in_ten_hours_with_reports() {
         assert!(offset.abs() < 20.0, "{offset} ms after {minute} min");
     }
     let wall = sender.lines[0].position(10.0 * HOUR) - 10.0 * HOUR;
-    assert!(
-        wall.abs() < 0.1,
-        "the timeline is {wall} s off the local clock"
-    );
+    assert!(wall.abs() < 0.1, "the timeline is {wall} s off the local clock");
 }
 
 #[test]
@@ -195,83 +167,49 @@ fn late_reports_are_slewed_in_not_stepped() {
     sender.lines[1].path = 0.12; // the picture takes 100 ms longer through encoder and pacer
     sender.run(0.0, 5.0, 0.0);
     assert!((sender.offset(5.0) - 100.0).abs() < 1.0, "by arrival");
-    sender
-        .lines
-        .iter_mut()
-        .for_each(|line| line.report_error = Some(0.0));
+    sender.lines.iter_mut().for_each(|line| line.report_error = Some(0.0));
     let mut last = sender.offset(5.0);
     for second in 5..65 {
         sender.run(f64::from(second), f64::from(second + 1), 0.0);
         let offset = sender.offset(f64::from(second + 1));
-        assert!(
-            (last - offset).abs() < 5.5,
-            "stepped from {last} to {offset} ms"
-        );
+        assert!((last - offset).abs() < 5.5, "stepped from {last} to {offset} ms");
         last = offset;
     }
-    assert!(
-        last.abs() < 1.0,
-        "{last} ms a minute after the reports began"
-    );
+    assert!(last.abs() < 1.0, "{last} ms a minute after the reports began");
 }
 
 #[test]
 fn insane_reports_change_nothing() {
-    for error in [
-        [0.0, 7_200.0],
-        [-3_900_000_000.0, 0.0],
-        [1.5, -1.5],
-        [0.0, 2.0],
-    ] {
+    for error in [[0.0, 7_200.0], [-3_900_000_000.0, 0.0], [1.5, -1.5], [0.0, 2.0]] {
         let mut sender = Sender::new();
         for (line, error) in sender.lines.iter_mut().zip(error) {
             line.report_error = Some(error);
         }
         sender.run(0.0, 60.0, 0.0);
-        assert!(
-            sender.offset(60.0).abs() < 1.0,
-            "{error:?}: {} ms",
-            sender.offset(60.0)
-        );
+        assert!(sender.offset(60.0).abs() < 1.0, "{error:?}: {} ms", sender.offset(60.0));
     }
 }
 
 #[test]
 fn one_contradicting_report_is_not_believed_three_are() {
     let mut sender = Sender::new();
-    sender
-        .lines
-        .iter_mut()
-        .for_each(|line| line.report_error = Some(0.0));
+    sender.lines.iter_mut().for_each(|line| line.report_error = Some(0.0));
     sender.run(0.0, 30.0, 0.0);
     let stray = sender.lines[1].rtp(30.0).wrapping_add(90_000 / 5);
     let track = sender.lines[1].track;
     let ntp_nanos = 3_900_000_030_000_000_000;
-    sender.clock.sender_report(
-        track,
-        SenderReport {
-            ntp_nanos,
-            rtp: stray,
-        },
-    );
+    sender.clock.sender_report(track, SenderReport { ntp_nanos, rtp: stray });
     sender.run(30.0, 32.9, 0.0);
     assert!(sender.offset(32.9).abs() < 1.0, "{}", sender.offset(32.9));
     sender.lines[1].report_error = Some(0.15);
     sender.run(33.0, 120.0, 0.0);
-    assert!(
-        (sender.offset(120.0) - 150.0).abs() < 2.0,
-        "{}",
-        sender.offset(120.0)
-    );
+    assert!((sender.offset(120.0) - 150.0).abs() < 2.0, "{}", sender.offset(120.0));
 }
 
 #[test]
 fn a_restarted_source_continues_on_the_timeline_in_sync() {
     let mut sender = Sender::new();
-    sender
-        .lines
-        .iter_mut()
-        .for_each(|line| line.report_error = Some(0.0));
+    sender.lines.iter_mut().for_each(|line| line.report_error = Some(0.0));
     sender.run(0.0, 20.0, 0.0);
     sender.lines[1].first = 0x8765_4321; // SSRC change: a new random start
     sender.run(20.0, 40.0, 0.0);

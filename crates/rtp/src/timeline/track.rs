@@ -76,7 +76,7 @@ impl TrackClock {
 
     /// Ticks of 2^-16 in `nanos`.
     pub(super) fn fine(&self, nanos: i64) -> i64 {
-        ((i128::from(nanos) * i128::from(self.rate.hz()) << 16) / 1_000_000_000) as i64
+        (((i128::from(nanos) * i128::from(self.rate.hz())) << 16) / 1_000_000_000) as i64
     }
 
     /// What the track's base adds to the media time, in ns.
@@ -99,11 +99,7 @@ impl TrackClock {
 
     /// How many ns of media time lie between the highest timestamp mapped and `ticks`; zero for an older one.
     pub(super) fn advance(&self, ticks: i64) -> i64 {
-        if self.highest == i64::MIN {
-            0
-        } else {
-            self.nanos((ticks - self.highest).max(0))
-        }
+        if self.highest == i64::MIN { 0 } else { self.nanos((ticks - self.highest).max(0)) }
     }
 
     /// Takes note of a packet that took `delay` = arrival − media time.
@@ -140,19 +136,14 @@ impl TrackClock {
         if report.ntp_nanos == 0 || self.ticks.is_none() {
             return;
         }
-        let offset = report
-            .ntp_nanos
-            .saturating_sub(self.nanos(self.extend(report.rtp)));
+        let offset = report.ntp_nanos.saturating_sub(self.nanos(self.extend(report.rtp)));
         let new = Report { offset };
         let agrees = |known: &Report| known.offset.abs_diff(offset) <= REPORT_TOLERANCE as u64;
         if self.report.as_ref().is_none_or(agrees) {
             (self.report, self.rival) = (Some(new), None);
             return;
         }
-        let count = self
-            .rival
-            .filter(|(rival, _)| agrees(rival))
-            .map_or(1, |(_, count)| count + 1);
+        let count = self.rival.filter(|(rival, _)| agrees(rival)).map_or(1, |(_, count)| count + 1);
         if count >= REPORTS_TO_REPLACE {
             (self.report, self.rival) = (Some(new), None);
         } else {
