@@ -45,6 +45,9 @@ pub enum Error {
         /// What is wrong.
         order: Order,
     },
+    /// A publisher has sent more than 256 KiB without waiting for the answer to its request.
+    #[error("the publisher has sent more than 256 KiB before it was accepted")]
+    Impatient,
     /// The conversation did not get as far as `publish` or `play` in time.
     #[error("no publish or play within the time for the handshake")]
     HandshakeTimeout,

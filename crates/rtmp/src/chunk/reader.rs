@@ -113,6 +113,11 @@ impl Reader {
         }
     }
 
+    /// Replaces the limits, from the next header on: a peer may be trusted with more once it is known.
+    pub const fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Bytes taken into account so far: after an error, where the chunk starts that caused it.
     pub const fn position(&self) -> u64 {
         self.position

@@ -9,6 +9,7 @@ pub use control::{PeerBandwidthLimit, UserControl};
 use crate::amf0::{self, Value};
 use crate::chunk;
 use bytes::{Buf, Bytes, BytesMut};
+use std::fmt;
 
 /// Message type ids.
 pub mod kind {
@@ -62,8 +63,8 @@ impl MediaKind {
     }
 }
 
-/// One media message.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One media message. Its `Debug` shows the length of the body only: it is a patient's picture or voice.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Media {
     /// Audio, video or data.
     pub kind: MediaKind,
@@ -71,6 +72,14 @@ pub struct Media {
     pub timestamp: u32,
     /// The body of an FLV tag; for data, AMF0 without the leading `@setDataFrame` of publishers.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Media");
+        shown.field("kind", &self.kind).field("timestamp", &self.timestamp);
+        shown.field("bytes", &self.body.len()).finish()
+    }
 }
 
 /// A call of the other side, or the answer to one (§7.1.1).

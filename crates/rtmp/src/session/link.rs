@@ -43,6 +43,10 @@ impl Link {
         }
     }
 
+    pub(super) const fn set_limits(&mut self, limits: Limits) {
+        self.reader.set_limits(limits);
+    }
+
     /// Counts input before it is looked at.
     pub(super) const fn count(&mut self, len: usize) {
         self.received += len as u64;

@@ -10,14 +10,19 @@ use crate::chunk::Limits;
 use crate::handshake::{self, Progress};
 use crate::message::{Media, MediaKind, UserControl};
 use crate::{Capabilities, Error, Metadata, StreamTarget, wire};
+use bytes::BytesMut;
 use media::Pii;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+/// What is held back for a publisher that does not wait for its answer: parameter sets and the first pictures of
+/// encoders that send without listening. Reading the connection may as well pause until the answer.
+const MAX_HELD: usize = 256 << 10;
+
 /// Bounds of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Config {
-    /// Bounds of the chunk stream.
+    /// Bounds of the chunk stream for accepted publishers. Everybody else has media messages of the size of commands.
     pub limits: Limits,
     /// The time from the first byte to `publish` or `play`; a connection that gets no further holds no place for longer.
     pub handshake_timeout: Duration,
@@ -53,8 +58,8 @@ pub struct ClientInfo {
 pub enum Event {
     /// `connect` has been answered.
     Connected(ClientInfo),
-    /// To be answered with [`ServerSession::accept_publish`] or [`ServerSession::reject`]. Media that comes before the
-    /// answer is dropped.
+    /// To be answered with [`ServerSession::accept_publish`] or [`ServerSession::reject`]. What the client sends before
+    /// the answer is held back, unread.
     PublishRequested(StreamTarget),
     /// To be answered with [`ServerSession::accept_play`] or [`ServerSession::reject`].
     PlayRequested(StreamTarget),
@@ -68,7 +73,7 @@ pub enum Event {
     Receive(media::Kind, bool),
     /// The answer to [`ServerSession::ping`].
     Pong(u32),
-    /// The publisher has stopped, or withdrawn its request. The connection may ask for something else.
+    /// The publisher has stopped. The connection may ask for something else.
     PublishEnded,
     /// The reader has stopped, or withdrawn its request.
     PlayEnded,
@@ -113,6 +118,8 @@ pub struct ServerSession {
     stream: u32,
     /// The key of `FCPublish`, which is owed an `onFCPublish`.
     fc_publish: bool,
+    /// Input behind a `publish` that is not answered yet.
+    held: BytesMut,
 }
 
 impl ServerSession {
@@ -120,7 +127,7 @@ impl ServerSession {
     pub fn new(config: Config, seed: u64, now: Instant) -> Self {
         Self {
             config,
-            link: Link::new(config.limits),
+            link: Link::new(for_strangers(config.limits)),
             state: State::Handshake(handshake::Server::new(seed)),
             events: VecDeque::new(),
             last_input: now,
@@ -129,6 +136,7 @@ impl ServerSession {
             tc_url: Pii::default(),
             stream: wire::STREAM,
             fc_publish: false,
+            held: BytesMut::new(),
         }
     }
 
@@ -140,10 +148,7 @@ impl ServerSession {
     pub fn handle_input(&mut self, bytes: &[u8], now: Instant) -> Result<(), Error> {
         self.last_input = now;
         let result = self.input(bytes);
-        if result.is_err() {
-            self.state = State::Ended;
-        }
-        result
+        self.end_if_failed(result)
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -176,10 +181,10 @@ impl ServerSession {
         self.events.pop_front().map(Output::Event)
     }
 
-    /// Lets the publisher begin.
+    /// Lets the publisher begin, and reads what it has sent in the meantime.
     ///
     /// # Errors
-    /// [`Error::State`] unless a publisher waits for an answer: it may have withdrawn its request in the meantime.
+    /// [`Error::State`] unless a publisher waits for an answer; otherwise those of [`Self::handle_input`].
     pub fn accept_publish(&mut self) -> Result<(), Error> {
         self.activate(Role::Publish)?;
         self.link.sender.user_control(UserControl::StreamBegin(self.stream));
@@ -188,7 +193,10 @@ impl ServerSession {
             self.link.sender.command(self.stream, "onFCPublish", 0.0, &[Value::Null, started.into()]);
         }
         self.status(Level::Status, "NetStream.Publish.Start", "Started publishing.");
-        Ok(())
+        self.link.set_limits(self.config.limits);
+        let held = std::mem::take(&mut self.held);
+        let result = self.messages(&held);
+        self.end_if_failed(result)
     }
 
     /// Tells the reader that media follows: metadata and the bytes of [`wire::message`], written to the connection
@@ -260,7 +268,14 @@ impl ServerSession {
             }
             self.link.start_chunks(bytes.len());
         }
+        self.messages(bytes)
+    }
+
+    fn messages(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !matches!(self.state, State::Ended) {
+            if matches!(self.state, State::Requested(Role::Publish)) {
+                return self.hold(bytes);
+            }
             match self.link.next(&mut bytes)? {
                 None => {
                     self.link.acknowledge();
@@ -277,7 +292,24 @@ impl ServerSession {
         Ok(())
     }
 
-    /// Only an accepted publisher has a say; what comes earlier or from a reader is dropped.
+    /// Until the answer is known, nothing behind the request has a meaning.
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if self.held.len() + bytes.len() > MAX_HELD {
+            return Err(Error::Impatient);
+        }
+        self.held.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn end_if_failed(&mut self, result: Result<(), Error>) -> Result<(), Error> {
+        if result.is_err() {
+            self.state = State::Ended;
+            self.held = BytesMut::new();
+        }
+        result
+    }
+
+    /// Only an accepted publisher has a say; what comes from a reader, or behind the end, is dropped.
     fn media(&mut self, media: Vec<Media>) {
         if !matches!(self.state, State::Active(Role::Publish)) {
             return;
@@ -305,7 +337,13 @@ impl ServerSession {
     fn close(&mut self) {
         if !matches!(self.state, State::Ended) {
             self.state = State::Ended;
+            self.held = BytesMut::new();
             self.events.push_back(Event::Close);
         }
     }
+}
+
+/// A connection that is nobody's yet, or a reader's, has no reason to send anything large.
+const fn for_strangers(limits: Limits) -> Limits {
+    Limits { media: limits.command, partial: limits.command.saturating_mul(2), ..limits }
 }
