@@ -1,10 +1,10 @@
-//! What clients call (§7.2), in the orders in which they do:
+//! What clients call (§7.2), in the orders in which they do (the first two as captured in `tests/vectors`):
 //!
 //! | client | publish | play |
 //! |---|---|---|
-//! | ffmpeg | connect, releaseStream, FCPublish, createStream, (_checkbw), publish; FCUnpublish, deleteStream | connect, createStream, (FCSubscribe), getStreamLength, play; deleteStream |
-//! | OBS, librtmp | connect, releaseStream, FCPublish, createStream, publish; FCUnpublish, deleteStream | connect, createStream, (set_playlist), play; deleteStream |
-//! | WeChat's SDK | as librtmp, `type` "nonprivate" in connect | as librtmp, with FCSubscribe and _checkbw |
+//! | ffmpeg 5.1 | connect, releaseStream, FCPublish, createStream, publish; FCUnpublish, deleteStream | connect, createStream, (FCSubscribe), getStreamLength, play; deleteStream |
+//! | librtmp, OBS | as ffmpeg | connect, createStream, FCSubscribe, (set_playlist), play; deleteStream |
+//! | WeChat's SDK | as librtmp, `type` "nonprivate" in connect | as librtmp, perhaps with _checkbw |
 
 use super::{ClientInfo, Event, Role, ServerSession, State};
 use crate::amf0::{Object, Value};
