@@ -1,1 +1,17 @@
-//! (being written)
+//! The IO side of every protocol: sockets and HTTP routes between the sans-IO sessions and the hub.
+//!
+//! Each protocol has the same files: `listener` or `routes` (who may come in), `session` (one small loop around the
+//! sans-IO session), `ingest` (protocol to frames), `egress` (frames to protocol).
+//!
+//! | | ingest | egress |
+//! |---|---|---|
+//! | [`rtmp`] | `rtmp/ingest` | `rtmp/egress` |
+//! | [`webrtc`] (WHIP, WHEP) | `webrtc/ingest` | `webrtc/egress` |
+#![forbid(unsafe_code)]
+
+mod credentials;
+pub mod rtmp;
+mod sessions;
+//pub mod webrtc;
+
+pub use sessions::{SessionCounters, SessionStats, Sessions};

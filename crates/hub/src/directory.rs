@@ -108,6 +108,15 @@ struct Streams {
     closing: bool,
 }
 
+impl Streams {
+    fn forget(&mut self, path: &StreamPath, stream: &Stream) {
+        let known = self.by_path.get(path);
+        if known.is_some_and(|known| std::ptr::eq(Arc::as_ptr(known), stream)) {
+            self.by_path.remove(path);
+        }
+    }
+}
+
 impl Hub {
     /// A hub without streams.
     pub fn new(
@@ -126,20 +135,25 @@ impl Hub {
         }
     }
 
-    /// Admits a publisher. A publisher that the path already has is evicted.
+    /// Admits a publisher: [`Self::permit`] and [`PublishPermit::admit`] in one.
     ///
     /// # Errors
     /// [`HubError`]; nothing has changed then.
     pub async fn publish(&self, request: PublishRequest) -> Result<Publisher, HubError> {
+        self.permit(request).await?.admit()
+    }
+
+    /// Asks whether somebody may publish, and changes nothing yet: a WHIP session that never connects must not evict
+    /// the publisher that the path has.
+    ///
+    /// # Errors
+    /// [`HubError`].
+    pub async fn permit(&self, request: PublishRequest) -> Result<PublishPermit, HubError> {
         self.shared.authorizer.authorize(&request.access).await?;
-        loop {
-            let stream = self.stream_to_feed(&request.access.path)?;
-            // A stream that ends in this moment is no longer in the directory at the next turn.
-            if let Some((generation, evicted)) = stream.admit() {
-                return Ok(Publisher::new(stream, generation, evicted));
-            }
-            tokio::task::yield_now().await;
-        }
+        Ok(PublishPermit {
+            hub: self.clone(),
+            path: request.access.path,
+        })
     }
 
     /// Admits a reader.
@@ -165,6 +179,12 @@ impl Hub {
             request.wants,
             request.join,
         )
+    }
+
+    /// Whether a stream is there. For names that mean another stream when nobody publishes under them; who may know is
+    /// asked when the stream is taken.
+    pub fn has(&self, path: &StreamPath) -> bool {
+        self.shared.streams.lock().by_path.contains_key(path)
     }
 
     /// What there is now, in order of the paths.
@@ -194,6 +214,10 @@ impl Hub {
         }
     }
 
+    fn forget(&self, stream: &Arc<Stream>) {
+        self.shared.streams.lock().forget(stream.path(), stream);
+    }
+
     fn stream_to_feed(&self, path: &StreamPath) -> Result<Arc<Stream>, HubError> {
         let mut streams = self.shared.streams.lock();
         if streams.closing {
@@ -213,22 +237,43 @@ impl Hub {
     }
 }
 
+/// The right to become the publisher of a path.
+#[derive(Debug)]
+pub struct PublishPermit {
+    hub: Hub,
+    path: StreamPath,
+}
+
+impl PublishPermit {
+    /// The path that it is for.
+    pub const fn path(&self) -> &StreamPath {
+        &self.path
+    }
+
+    /// Becomes the path's publisher; the one that it has is evicted.
+    ///
+    /// # Errors
+    /// [`HubError`]; nothing has changed then.
+    pub fn admit(&self) -> Result<Publisher, HubError> {
+        loop {
+            let stream = self.hub.stream_to_feed(&self.path)?;
+            // A stream that ended meanwhile has left the directory, or is about to.
+            if let Some((generation, evicted)) = stream.admit() {
+                return Ok(Publisher::new(stream, generation, evicted));
+            }
+            self.hub.forget(&stream);
+        }
+    }
+}
+
 /// Takes an ended stream out of the directory.
 #[derive(Debug)]
 struct Leave(Weak<Shared>);
 
 impl OnEnd for Leave {
     fn ended(&self, path: &StreamPath, stream: &Stream) {
-        let Some(shared) = self.0.upgrade() else {
-            return;
-        };
-        let mut streams = shared.streams.lock();
-        if streams
-            .by_path
-            .get(path)
-            .is_some_and(|known| std::ptr::eq(Arc::as_ptr(known), stream))
-        {
-            streams.by_path.remove(path);
+        if let Some(shared) = self.0.upgrade() {
+            shared.streams.lock().forget(path, stream);
         }
     }
 }

@@ -30,7 +30,7 @@ mod stream;
 mod subscription;
 
 pub use access::{AccessRequest, Action, Authorizer, Credentials, Denied, Protocol};
-pub use directory::{Hub, HubError, Options, PublishRequest, SubscribeRequest};
+pub use directory::{Hub, HubError, Options, PublishPermit, PublishRequest, SubscribeRequest};
 pub use frame::StreamFrame;
 pub use publisher::{Publisher, TrackWriter};
 pub use rendition::{Transform, TransformError, TransformFactory};

@@ -121,6 +121,7 @@ struct Track {
 pub(crate) struct Stream {
     path: StreamPath,
     options: Options,
+    created: Instant,
     state: Mutex<State>,
     /// The end of the log; readers wait on it.
     head: watch::Sender<u64>,
@@ -148,6 +149,7 @@ impl Stream {
         Self {
             path,
             options,
+            created: Instant::now(),
             state: Mutex::new(State {
                 log: Log::new(bounds),
                 tracks: Vec::new(),
@@ -176,6 +178,10 @@ impl Stream {
 
     pub(crate) const fn path(&self) -> &StreamPath {
         &self.path
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        self.created.elapsed()
     }
 
     pub(crate) const fn options(&self) -> &Options {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use media::{Codec, Frame, Kind, Timestamp, TrackId, TrackInfo};
 use tokio::sync::watch;
@@ -208,10 +208,29 @@ impl Subscription {
         self.ready.pop_front()
     }
 
+    /// How long the stream has been there: a young one may get its other track in a moment.
+    pub fn stream_age(&self) -> Duration {
+        self.stream.age()
+    }
+
     /// Asks the publisher for a random access point: this reader cannot go on without, or not well. Throttled for the
     /// stream as a whole; a publisher that cannot be asked (RTMP) is not.
     pub fn request_keyframe(&self) {
         self.stream.keyframes().request();
+    }
+
+    /// Begins anew where `join` says, as if it had just joined: a WebRTC reader is admitted by its offer and can take
+    /// frames only a handshake later. Tracks are told again.
+    pub fn rejoin(&mut self, join: Join) {
+        self.ready.clear();
+        self.joined = Instant::now();
+        self.awaits_random_access = true;
+        self.squeeze = None;
+        for choice in &mut self.choices {
+            choice.told = None;
+        }
+        self.place(join);
+        self.tell_all();
     }
 
     /// Puts the cursor where `join` says.

@@ -1,0 +1,78 @@
+//! What a request shows to prove who is asking, as MediaMTX's clients carry it: `?user=&pass=` or `?token=` in a URL
+//! (RTMP has nothing else), `Basic`, `Bearer token` or `Bearer user:pass` in HTTP.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hub::Credentials;
+use media::Pii;
+use percent_encoding::percent_decode_str;
+
+/// More than any token needs.
+const LONGEST: usize = 4_096;
+
+/// Credentials in a query string; parameters of other names are ignored.
+pub(crate) fn from_query(query: &str) -> Credentials {
+    let mut credentials = Credentials::default();
+    for pair in query.split('&') {
+        let Some((name, value)) = pair.split_once('=') else { continue };
+        let field = match name {
+            "user" => &mut credentials.user,
+            "pass" => &mut credentials.password,
+            "token" | "jwt" => &mut credentials.token,
+            _ => continue,
+        };
+        *field = percent_decode_str(value).decode_utf8().ok().and_then(|value| bounded(&value));
+    }
+    credentials
+}
+
+/// Credentials in the value of an `Authorization` header.
+pub(crate) fn from_authorization(value: &str) -> Option<Credentials> {
+    let (scheme, value) = value.trim().split_once(' ')?;
+    let value = value.trim();
+    if scheme.eq_ignore_ascii_case("basic") {
+        let decoded = STANDARD.decode(value).ok()?;
+        return user_and_password(std::str::from_utf8(&decoded).ok()?);
+    }
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    user_and_password(value).or_else(|| Some(Credentials { token: bounded(value), ..Credentials::default() }))
+}
+
+fn user_and_password(text: &str) -> Option<Credentials> {
+    let (user, password) = text.split_once(':')?;
+    Some(Credentials { user: bounded(user), password: bounded(password), token: None })
+}
+
+fn bounded(value: &str) -> Option<Pii<String>> {
+    (!value.is_empty() && value.len() <= LONGEST).then(|| Pii(value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(credentials: &Credentials) -> [Option<&str>; 3] {
+        [&credentials.user, &credentials.password, &credentials.token]
+            .map(|part| part.as_ref().map(|part| part.reveal().as_str()))
+    }
+
+    #[test]
+    fn each_way_of_showing_credentials_is_read() {
+        assert_eq!(shown(&from_query("user=li&pass=a%26b&x=1")), [Some("li"), Some("a&b"), None]);
+        assert_eq!(shown(&from_query("token=abc.def")), [None, None, Some("abc.def")]);
+        let header = |value| from_authorization(value).map(|found| shown(&found).map(|part| part.map(str::to_owned)));
+        let li = || Some([Some("li".to_owned()), Some("pw".to_owned()), None]);
+        assert_eq!(header("Basic bGk6cHc="), li());
+        assert_eq!(header("bearer li:pw"), li());
+        assert_eq!(header("Bearer abc.def"), Some([None, None, Some("abc.def".to_owned())]));
+        assert_eq!(header("Digest x"), None);
+        assert_eq!(header("Basic %%%"), None);
+    }
+
+    #[test]
+    fn credentials_never_show_in_debug_output() {
+        assert!(!format!("{:?}", from_query("user=lihua&pass=secret")).contains("secret"));
+    }
+}

@@ -1,0 +1,53 @@
+//! RTMP: publish and play.
+
+mod egress;
+mod ingest;
+mod listener;
+mod outbox;
+mod session;
+
+use std::time::Duration;
+
+use hub::Hub;
+
+use crate::Sessions;
+
+pub use listener::serve;
+
+/// What an RTMP listener is set up with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// From the connection to the command that says publish or play.
+    pub handshake_timeout: Duration,
+    /// How long a publisher may send nothing at all.
+    pub idle_timeout: Duration,
+    /// How long a reader's socket may take nothing at all.
+    pub write_timeout: Duration,
+    /// The largest message accepted, in bytes.
+    pub max_message: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_connections: 2_000,
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(10),
+            max_message: 8 << 20,
+        }
+    }
+}
+
+/// What every session of a listener shares.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where streams are.
+    pub hub: Hub,
+    /// Where sessions are counted.
+    pub sessions: Sessions,
+    /// The bounds.
+    pub options: Options,
+}

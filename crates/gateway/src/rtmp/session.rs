@@ -1,0 +1,414 @@
+//! One RTMP connection: a small loop around the sans-IO session.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use hub::{AccessRequest, Action, Denied, HubError, Protocol, PublishRequest, SubscribeRequest};
+use media::{Pii, StreamPath};
+use rtmp::session::{Config, Event, Output, ServerSession, StatusCode};
+use rtmp::{Capabilities, StreamTarget};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::egress::{Egress, Step};
+use super::ingest::Ingest;
+use super::outbox::Outbox;
+use crate::credentials;
+use crate::sessions::{SessionEntry, count};
+
+/// Bytes read at a time: a random access point of a consultation in two or three turns.
+const READ: usize = 32 << 10;
+/// Time for the last words to a peer.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// The seed's patients read `X_aac`, which an ffmpeg side-car made of `X`.
+const AAC_ALIAS: &str = "_aac";
+
+/// Why a session is over.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the peer closed the connection")]
+    Closed,
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Protocol(#[from] rtmp::Error),
+    #[error("the peer took no bytes in time")]
+    WriteTimeout,
+    #[error("done")]
+    Done,
+}
+
+enum Role {
+    Idle,
+    Publish(Box<Ingest>),
+    Play(Box<Egress>),
+}
+
+/// What woke the loop.
+enum Wake {
+    Socket(io::Result<tokio::io::Ready>),
+    Delivery(Option<hub::Delivery>),
+    Evicted(hub::EndReason),
+    Deadline,
+    Shutdown,
+}
+
+struct Session {
+    context: Arc<Context>,
+    stream: TcpStream,
+    remote: Pii<IpAddr>,
+    protocol: ServerSession,
+    capabilities: Capabilities,
+    role: Role,
+    entry: Option<SessionEntry>,
+    outbox: Outbox,
+    input: BytesMut,
+    /// When bytes last left, while some wait.
+    stalled_since: Option<Instant>,
+    /// Set once nothing but the outbox is left to do.
+    closing: Option<Instant>,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn run(
+    context: Arc<Context>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    shutdown: CancellationToken,
+) {
+    // A frame is written when it arrives: Nagle would hold the end of it for an acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "RTMP: connection failed");
+        return;
+    }
+    let mut session = Session::new(context, stream, peer);
+    let ended = session.serve(&shutdown).await;
+    session.report(&ended);
+}
+
+impl Session {
+    fn new(context: Arc<Context>, stream: TcpStream, peer: SocketAddr) -> Self {
+        let mut config = Config {
+            handshake_timeout: context.options.handshake_timeout,
+            idle_timeout: context.options.idle_timeout,
+            ..Config::default()
+        };
+        config.limits.media = context.options.max_message;
+        config.limits.partial = context.options.max_message + (1 << 20);
+        // The seed makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
+        let seed = getrandom::u64().unwrap_or_default();
+        Self {
+            protocol: ServerSession::new(config, seed, Instant::now()),
+            context,
+            stream,
+            remote: Pii(peer.ip()),
+            capabilities: Capabilities::default(),
+            role: Role::Idle,
+            entry: None,
+            outbox: Outbox::default(),
+            input: BytesMut::new(),
+            stalled_since: None,
+            closing: None,
+        }
+    }
+
+    async fn serve(&mut self, shutdown: &CancellationToken) -> Ended {
+        loop {
+            match self.turn(shutdown).await {
+                Ok(()) => {}
+                Err(ended) => {
+                    // What the session had to say of its end.
+                    while let Some(Output::Write(bytes)) = self.protocol.poll_output() {
+                        self.outbox.push(bytes);
+                    }
+                    let _ = self.outbox.write(&self.stream);
+                    return ended;
+                }
+            }
+        }
+    }
+
+    async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), Ended> {
+        self.drain().await?;
+        self.flush()?;
+        if self.closing.is_some() && self.outbox.is_empty() {
+            return Err(Ended::Done);
+        }
+        let wake = self.wait(shutdown).await;
+        match wake {
+            Wake::Socket(ready) => {
+                if ready?.is_readable() {
+                    self.read()?;
+                }
+            }
+            Wake::Delivery(delivery) => self.deliver(delivery),
+            Wake::Evicted(reason) => self.protocol.reject(StatusCode::PublishBadName, &reason.to_string()),
+            Wake::Deadline => self.timeout()?,
+            Wake::Shutdown => {
+                self.protocol.reject(StatusCode::ConnectClosed, "the server is closing");
+                self.closing.get_or_insert_with(Instant::now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self, shutdown: &CancellationToken) -> Wake {
+        let blocked = !self.outbox.is_empty();
+        let interest = if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let deadline = self.deadline();
+        let Self { stream, role, closing, .. } = self;
+        let next = async {
+            match role {
+                _ if blocked || closing.is_some() => std::future::pending().await,
+                Role::Idle => std::future::pending().await,
+                Role::Publish(ingest) => Wake::Evicted(ingest.evicted().await),
+                Role::Play(egress) => Wake::Delivery(egress.next().await),
+            }
+        };
+        let due = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        // A reader and a publisher are told by the hub that it closes; who is neither, here.
+        let told_by_hub = self.entry.is_some() || closing.is_some();
+        tokio::select! {
+            wake = next => wake,
+            ready = stream.ready(interest) => Wake::Socket(ready),
+            () = due => Wake::Deadline,
+            () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let stalled = self.stalled_since.map(|since| since + self.context.options.write_timeout);
+        let farewell = self.closing.map(|since| since + FAREWELL);
+        [self.protocol.poll_timeout(), stalled, farewell].into_iter().flatten().min()
+    }
+
+    fn timeout(&mut self) -> Result<(), Ended> {
+        let now = Instant::now();
+        let over = |since: Option<Instant>, span| since.is_some_and(|since| now >= since + span);
+        if over(self.stalled_since, self.context.options.write_timeout) || over(self.closing, FAREWELL) {
+            return Err(Ended::WriteTimeout);
+        }
+        Ok(self.protocol.handle_timeout(now)?)
+    }
+
+    fn read(&mut self) -> Result<(), Ended> {
+        self.input.reserve(READ);
+        match self.stream.try_read_buf(&mut self.input) {
+            Ok(0) => return Err(Ended::Closed),
+            Ok(taken) => {
+                if let Some(entry) = &self.entry {
+                    count(&entry.bytes_in, taken);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let result = self.protocol.handle_input(&self.input, Instant::now());
+        self.input.clear();
+        Ok(result?)
+    }
+
+    fn flush(&mut self) -> Result<(), Ended> {
+        let written = self.outbox.write(&self.stream)?;
+        if let Some(entry) = &self.entry {
+            count(&entry.bytes_out, written);
+        }
+        self.stalled_since = match self.stalled_since {
+            _ if self.outbox.is_empty() => None,
+            Some(since) if written == 0 => Some(since),
+            _ => Some(Instant::now()),
+        };
+        Ok(())
+    }
+
+    /// Does what the protocol session wants done.
+    async fn drain(&mut self) -> Result<(), Ended> {
+        while let Some(output) = self.protocol.poll_output() {
+            match output {
+                Output::Write(bytes) => self.outbox.push(bytes),
+                Output::Event(event) => self.on_event(event).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_event(&mut self, event: Event) -> Result<(), Ended> {
+        match (event, &mut self.role) {
+            (Event::Connected(client), _) => self.capabilities = client.capabilities,
+            (Event::PublishRequested(target), _) => self.publish(target).await?,
+            (Event::PlayRequested(target), _) => self.play(target).await?,
+            (Event::Media(media), Role::Publish(ingest)) => ingest.media(&media),
+            (Event::Metadata(metadata), Role::Publish(ingest)) => ingest.metadata(&metadata),
+            (Event::Paused(paused), Role::Play(egress)) => egress.pause(paused),
+            (Event::Receive(kind, wanted), Role::Play(egress)) => egress.receive(kind, wanted),
+            (Event::PublishEnded | Event::PlayEnded, _) => self.leave(),
+            (Event::Close, _) => self.closing = self.closing.or_else(|| Some(Instant::now())),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, target: StreamTarget) -> Result<(), Ended> {
+        let Some(access) = self.access(Action::Publish, &target, |path| path) else { return Ok(()) };
+        let path = access.path.clone();
+        match self.context.hub.publish(PublishRequest { access }).await {
+            Ok(publisher) => {
+                self.protocol.accept_publish()?;
+                self.role = Role::Publish(Box::new(Ingest::new(publisher)));
+                self.enter(Action::Publish, path);
+            }
+            Err(error) => self.refuse(Action::Publish, &path, error),
+        }
+        Ok(())
+    }
+
+    async fn play(&mut self, target: StreamTarget) -> Result<(), Ended> {
+        let hub = self.context.hub.clone();
+        let Some(access) = self.access(Action::Read, &target, |path| resolve_alias(path, |path| hub.has(path))) else {
+            return Ok(());
+        };
+        let path = access.path.clone();
+        let wants = Egress::wants(&self.capabilities);
+        match hub.subscribe(SubscribeRequest { access, wants, join: Egress::JOIN }).await {
+            Ok(subscription) => {
+                self.protocol.accept_play()?;
+                self.role = Role::Play(Box::new(Egress::new(subscription, self.capabilities.clone())));
+                self.enter(Action::Read, path);
+            }
+            Err(error) => self.refuse(Action::Read, &path, error),
+        }
+        Ok(())
+    }
+
+    /// The question to the authorizer; `None` if the path is none and the client has been told.
+    fn access(
+        &mut self,
+        action: Action,
+        target: &StreamTarget,
+        resolve: impl FnOnce(StreamPath) -> StreamPath,
+    ) -> Option<AccessRequest> {
+        match &target.path {
+            Ok(path) => Some(AccessRequest {
+                action,
+                path: resolve(path.clone()),
+                remote: self.remote,
+                credentials: credentials::from_query(target.query.reveal()),
+                protocol: Protocol::Rtmp,
+            }),
+            Err(error) => {
+                let code = match action {
+                    Action::Publish => StatusCode::PublishBadName,
+                    Action::Read => StatusCode::PlayStreamNotFound,
+                };
+                tracing::info!(%action, %error, "RTMP: refused");
+                self.protocol.reject(code, &error.to_string());
+                None
+            }
+        }
+    }
+
+    fn enter(&mut self, action: Action, path: StreamPath) {
+        tracing::info!(%path, %action, "RTMP: session started");
+        self.entry = Some(self.context.sessions.enter(Protocol::Rtmp, action, path));
+    }
+
+    fn leave(&mut self) {
+        self.role = Role::Idle;
+        self.entry = None;
+    }
+
+    fn refuse(&mut self, action: Action, path: &StreamPath, error: HubError) {
+        let code = match (action, error) {
+            (Action::Publish, HubError::Denied(_)) => StatusCode::PublishDenied,
+            (Action::Read, HubError::Denied(_)) => StatusCode::PlayFailed,
+            (_, HubError::NotFound) => StatusCode::PlayStreamNotFound,
+            (_, HubError::Closing) => StatusCode::ConnectClosed,
+            _ => StatusCode::ConnectRejected,
+        };
+        if matches!(error, HubError::Denied(Denied::NotPermitted | Denied::CredentialsNeeded)) {
+            count(&self.context.sessions.counters().denied, 1);
+        }
+        tracing::info!(%path, %action, %error, "RTMP: refused");
+        self.protocol.reject(code, &error.to_string());
+    }
+
+    /// Writes a delivery and what is there behind it.
+    fn deliver(&mut self, first: Option<hub::Delivery>) {
+        let Role::Play(egress) = &mut self.role else { return };
+        let mut step = egress.write(first, &mut self.outbox);
+        loop {
+            match step {
+                Step::Written => {}
+                Step::Dropped(frames) => {
+                    if let Some(entry) = &self.entry {
+                        entry.frames_dropped.fetch_add(frames, Ordering::Relaxed);
+                        tracing::info!(path = %entry.path, frames, "RTMP: reader too slow; skipped to a random access point");
+                    }
+                }
+                Step::Ended(reason) => {
+                    let reason = match reason {
+                        hub::EndReason::PublisherLeft => rtmp::session::EndReason::Unpublished,
+                        _ => rtmp::session::EndReason::Complete,
+                    };
+                    // Refused only if the reader has ended by itself, which closes the session as well.
+                    let _ = self.protocol.end_play(reason);
+                    return;
+                }
+            }
+            let Some(delivery) = egress.try_next() else { return };
+            step = egress.write(Some(delivery), &mut self.outbox);
+        }
+    }
+
+    fn report(&self, ended: &Ended) {
+        let counters = self.context.sessions.counters();
+        match ended {
+            Ended::Protocol(rtmp::Error::HandshakeTimeout) => {
+                count(&counters.handshake_timeouts, 1);
+                tracing::warn!("RTMP: connection closed: no publish or play in time");
+            }
+            Ended::Protocol(error) => {
+                count(&counters.protocol_errors, 1);
+                tracing::warn!(%error, "RTMP: connection closed");
+            }
+            ended => {
+                let path = self.entry.as_ref().map(|entry| entry.path.as_str());
+                tracing::info!(path, %ended, "RTMP: session ended");
+            }
+        }
+    }
+}
+
+/// `X_aac` means `X` unless somebody publishes under the longer name: every reader gets sound that it can play.
+fn resolve_alias(path: StreamPath, is_live: impl Fn(&StreamPath) -> bool) -> StreamPath {
+    let original = path.as_str().strip_suffix(AAC_ALIAS).and_then(|original| StreamPath::new(original).ok());
+    match original {
+        Some(original) if !is_live(&path) => original,
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_aac_path_means_the_stream_itself_unless_it_is_published() {
+        let path = |name| StreamPath::new(name).unwrap();
+        assert_eq!(resolve_alias(path("doctorStream_aac"), |_| false), path("doctorStream"));
+        assert_eq!(resolve_alias(path("doctorStream_aac"), |_| true), path("doctorStream_aac"));
+        assert_eq!(resolve_alias(path("doctorStream"), |_| false), path("doctorStream"));
+        assert_eq!(resolve_alias(path("_aac"), |_| false), path("_aac"));
+    }
+}
