@@ -1,7 +1,9 @@
 //! H.264 in RTP (RFC 6184, packetization-mode 1).
 
+mod depacketizer;
 mod packetizer;
 
+pub use depacketizer::{DepacketizeError, Depacketizer, MAX_ACCESS_UNIT, Packet, Popped};
 pub use packetizer::{DEFAULT_MAX_PAYLOAD, Packetizer};
 
 /// Aggregation packet with one timestamp (RFC 6184 §5.7.1).
