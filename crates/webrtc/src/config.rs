@@ -56,6 +56,10 @@ pub enum IceMode {
     /// some 50 to 100 ms after the first, carries USE-CANDIDATE, and until then DTLS has nobody to answer. The
     /// first check has already proven everything that the second one proves again. A later nomination by the peer
     /// still decides.
+    ///
+    /// Chromium 156 on loopback, three joins each on a busy two-core machine, from the POST to the first painted
+    /// picture: 51 to 115 ms; with [`Self::LiteStrict`] 95 to 148 ms; with [`Self::Full`] 353 to 829 ms (str0m sends
+    /// its checks 50 ms apart, to each of the browser's candidates in turn).
     #[default]
     Lite,
     /// As [`Self::Lite`], but waits for the peer's nomination.
@@ -83,7 +87,10 @@ pub enum Estimation {
     #[default]
     Receiver,
     /// Here, from transport-wide feedback (TWCC). str0m then paces: it sends one packet per
-    /// [`crate::Peer::handle_timeout`] and holds back what exceeds the estimate.
+    /// [`crate::Peer::handle_timeout`] and holds back what exceeds the estimate. A pass-through server cannot lower
+    /// the publisher's rate, so what is held back is late: with Chromium 156 on a busy machine the estimate fell from
+    /// 2.0 to 0.66 Mbit/s within a second, and 86 of 200 pictures of a 1.5 Mbit/s stream were decoded in eight seconds
+    /// (unpaced: 197).
     Sender {
         /// The estimate to start from, in bit/s.
         initial: u64,

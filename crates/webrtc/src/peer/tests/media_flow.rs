@@ -238,3 +238,25 @@ fn a_peer_that_never_connects_is_given_up_after_ten_seconds() {
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.server_events.last().unwrap().1, Event::Closed(CloseReason::ConnectTimeout));
 }
+
+#[test]
+fn the_packets_of_a_picture_have_one_size_so_that_one_system_call_sends_them() {
+    let mut pair = whep(CLEAN);
+    pair.connect();
+    let mut source = Source::new();
+    serve(&mut pair, &mut source, 2);
+    pair.wire.clear();
+    source.tick(&mut pair.server, pair.now);
+    pair.drain();
+    let sizes: Vec<_> = pair.wire.iter().map(|t| t.bytes.len()).filter(|&len| len > 200).collect();
+    let (last, rest) = sizes.split_last().unwrap();
+    // The parameter sets of a random access point go in front, in a packet of their own.
+    assert!(rest.len() > 10 && rest.iter().all(|size| size == &rest[0]) && last <= &rest[0], "{sizes:?}");
+}
+
+#[test]
+fn peers_can_move_between_threads() {
+    const fn send<T: Send>() {}
+    send::<Peer<Publisher>>();
+    send::<Peer<Subscriber>>();
+}
