@@ -5,5 +5,11 @@ export default [
   js.configs.recommended,
   { languageOptions: { globals: globals.node } },
   // Runs inside the page.
-  { files: ['lib/inpage.js'], languageOptions: { sourceType: 'script' } },
+  {
+    files: ['lib/inpage.js'],
+    languageOptions: {
+      sourceType: 'script',
+      globals: { ...globals.browser, MediaStreamTrackGenerator: 'readonly' },
+    },
+  },
 ];

@@ -1,5 +1,3 @@
-/* global window, document, RTCPeerConnection, RTCRtpReceiver, MediaStream, AudioContext, AudioWorkletNode, Blob, URL,
-   MediaStreamTrackGenerator, OffscreenCanvas, VideoFrame, fetch, performance, setInterval, clearInterval */
 // Runs in the page: a bare WHIP and WHEP client (none of the product's code), pictures that carry a number, sounds
 // that come with a flash, and what was painted and heard of them and when.
 (() => {
