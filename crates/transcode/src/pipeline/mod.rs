@@ -67,7 +67,7 @@ pub struct Reanchor {
     /// When the output would have gone on.
     pub from: Timestamp,
     /// When it goes on. Before `from` only if the input's timestamps ran backwards, which breaks the order of
-    /// [`Frame::dts`] in the input too.
+    /// [`Frame::dts`] in the input too, or lie ten seconds behind the silence that was asked for.
     pub to: Timestamp,
 }
 
@@ -269,6 +269,9 @@ impl Pipeline {
 
     /// Decodes `packet`, which lasts `duration`, without its first `cut` samples (both of 48 kHz).
     fn play(&mut self, packet: &[u8], duration: i64, cut: i64) {
+        if self.source.is_nothing(packet) {
+            return self.fill((duration - cut).max(0), None);
+        }
         let start = self.pcm.len();
         match self.source.decode(packet, &mut self.pcm) {
             Ok(format) => {
@@ -418,6 +421,12 @@ impl Source {
     /// How many samples of 48 kHz a packet lasts, if it can be told.
     fn duration(&self, packet: &[u8]) -> Option<i64> {
         self.frame.or_else(|| opus::packet::duration_samples(packet).ok().map(i64::from))
+    }
+
+    /// A TOC byte alone says that there is nothing to say (RFC 6716 §3.2.1: a frame of no bytes is DTX or loss). A
+    /// decoder would go on with what it heard last, however long ago that was.
+    fn is_nothing(&self, packet: &[u8]) -> bool {
+        self.frame.is_none() && packet.len() == 1
     }
 
     /// `samples` of 48 kHz at the input's rate.

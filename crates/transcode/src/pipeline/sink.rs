@@ -17,7 +17,7 @@ pub(super) struct Sink {
     /// When the first sample since the last restart is, in ticks of 48 kHz, and the frames since then.
     base: i64,
     frames: i64,
-    /// Frames that end before this are the encoder's run-up.
+    /// Frames that end by this time are the encoder's run-up.
     start: i64,
 }
 
@@ -33,15 +33,13 @@ impl Sink {
             fifo: Vec::with_capacity(2 * frame),
             base: 0,
             frames: 0,
-            start: i64::MIN,
+            start: i64::MAX,
         }
     }
 
-    /// The next sample is at `at`; nothing is emitted for the time before the first start.
+    /// The next sample is at `at`; nothing is emitted for the time before the first start, unless time runs back.
     pub(super) fn restart(&mut self, at: i64) {
-        if self.start == i64::MIN {
-            self.start = at;
-        }
+        self.start = self.start.min(at);
         (self.base, self.frames) = (at, 0);
     }
 

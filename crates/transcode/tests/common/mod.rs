@@ -1,6 +1,9 @@
 //! Signals, and the codecs as a publisher and a reader would use them.
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use media::aac::AudioConfig;
@@ -147,4 +150,111 @@ pub(crate) fn rms(pcm: &[f32]) -> f64 {
 /// One channel of interleaved PCM.
 pub(crate) fn channel(pcm: &[f32], channels: usize, index: usize) -> Vec<f32> {
     pcm.iter().skip(index).step_by(channels).copied().collect()
+}
+
+/// AAC access units with ADTS headers (ISO/IEC 14496-3 §1.A.3.2), 48 kHz.
+pub(crate) fn adts(config: &AudioConfig, frames: &[Frame]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for frame in frames {
+        let length = frame.payload.len() + 7;
+        let channels = config.channels();
+        bytes.extend_from_slice(&[
+            0xFF,
+            0xF1,
+            0x40 | 3 << 2 | channels >> 2,
+            channels << 6 | (length >> 11) as u8,
+        ]);
+        bytes.extend_from_slice(&[(length >> 3) as u8, ((length & 7) << 5) as u8 | 0x1F, 0xFC]);
+        bytes.extend_from_slice(&frame.payload);
+    }
+    bytes
+}
+
+/// Runs ffmpeg on `input` and returns what it writes.
+pub(crate) fn ffmpeg(arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "error", "-xerror"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "ffmpeg {arguments:?}");
+    writer.join().unwrap().unwrap();
+    output.stdout
+}
+
+pub(crate) fn has_ffmpeg() -> bool {
+    let has = Command::new("ffmpeg").arg("-version").output().is_ok();
+    if !has {
+        println!("skipped: no ffmpeg");
+    }
+    has
+}
+
+pub(crate) fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+}
+
+/// What ffmpeg's decoder hears.
+pub(crate) fn ffmpeg_decode(config: &AudioConfig, frames: &[Frame]) -> Vec<f32> {
+    floats(&ffmpeg(&["-f", "aac", "-i", "-", "-f", "f32le", "-"], &adts(config, frames)))
+}
+
+/// What ffmpeg's encoder makes of 48 kHz PCM: the track, and its frames stamped in milliseconds as RTMP does.
+pub(crate) fn ffmpeg_encode(pcm: &[f32], channels: u8, rate: u32) -> (TrackInfo, Vec<Frame>) {
+    let bytes: Vec<u8> = pcm.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let (channels_in, rate_out) = (channels.to_string(), rate.to_string());
+    let adts = ffmpeg(
+        &[
+            "-f",
+            "f32le",
+            "-ar",
+            "48000",
+            "-ac",
+            &channels_in,
+            "-i",
+            "-",
+            "-ar",
+            &rate_out,
+            "-c:a",
+            "aac",
+            "-f",
+            "adts",
+            "-",
+        ],
+        &bytes,
+    );
+    let track = aac_track(rate, channels);
+    let (mut frames, mut rest) = (Vec::new(), &adts[..]);
+    while let [_, _, _, third, fourth, fifth, ..] = *rest {
+        let length = usize::from(third & 3) << 11 | usize::from(fourth) << 3 | usize::from(fifth >> 5);
+        let (unit, next) = rest.split_at(length);
+        // ffmpeg's encoder delays by one frame, which its RTMP output shifts to zero.
+        let ticks = (frames.len() as i64 - 1) * 1_024;
+        let pts = Timestamp::new(ticks, Rate::new(rate).unwrap()).as_millis();
+        frames.push(frame(Timestamp::from_millis(pts), Bytes::copy_from_slice(&unit[7..])));
+        rest = next;
+    }
+    (track, frames)
+}
+
+/// An AAC stream of tests/vectors: its track, and its frames, the first of which is stamped `-delay`.
+pub(crate) fn vector(name: &str, delay: i64) -> (TrackInfo, Vec<Frame>) {
+    let file = std::fs::read(format!("{}/tests/vectors/{name}.bin", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (asc, mut rest) = file[1..].split_at(usize::from(file[0]));
+    let config = AudioConfig::parse(asc).unwrap();
+    let (rate, samples) = (config.rate(), i64::from(config.samples_per_frame()));
+    let track = TrackInfo { id: IN, config: CodecConfig::Aac(config) };
+    let mut frames = Vec::new();
+    while let [high, low, ref next @ ..] = *rest {
+        let (unit, next) = next.split_at(usize::from(u16::from_be_bytes([high, low])));
+        let pts = Timestamp::new(frames.len() as i64 * samples - delay, rate);
+        frames.push(frame(pts, Bytes::copy_from_slice(unit)));
+        rest = next;
+    }
+    (track, frames)
 }
