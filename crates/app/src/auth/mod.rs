@@ -1,0 +1,148 @@
+//! Who may publish, read and use the API: the doors of `[[auth.user]]`, closed to everybody else.
+//!
+//! An answer costs nothing for `any`, one HMAC for a password that was verified before, and one argon2 run otherwise;
+//! argon2 runs on the blocking threads, few at a time, so that guessing passwords cannot take the processor from the
+//! media. A wrong password is answered late.
+
+mod verifier;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use hub::{AccessRequest, Action, Authorizer, Credentials, Denied};
+use media::{Pii, StreamPath};
+use tokio::time::Instant;
+
+use crate::config::{CREDENTIAL_BYTES, Identity, User};
+use verifier::{Checked, Password, Verifier};
+
+/// A wrong name or password is answered this long after it was shown, however soon it was found out: guessing becomes
+/// slow, and a known name cannot be told from an unknown one by the time taken.
+const FAILURE_DELAY: Duration = Duration::from_secs(1);
+
+/// Decides over the users of the configuration.
+#[derive(Debug)]
+pub struct UserAuthorizer {
+    doors: Vec<Door>,
+    verifier: Verifier,
+}
+
+#[derive(Debug)]
+struct Door {
+    user: User,
+    /// `None`: it needs no password.
+    lock: Option<Lock>,
+}
+
+#[derive(Debug)]
+struct Lock {
+    name: Pii<String>,
+    password: Password,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum Wish<'a> {
+    Stream(Action, &'a StreamPath),
+    Api,
+}
+
+impl Wish<'_> {
+    fn allowed_to(self, user: &User) -> bool {
+        match self {
+            Self::Stream(Action::Publish, path) => user.may_publish(path),
+            Self::Stream(Action::Read, path) => user.may_read(path),
+            Self::Api => user.api,
+        }
+    }
+}
+
+impl UserAuthorizer {
+    /// Takes the users over.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes.
+    pub fn new(users: Vec<User>) -> Result<Self, getrandom::Error> {
+        let verifier = Verifier::new()?;
+        let door = |user: User| {
+            let lock = match &user.identity {
+                Identity::Any => None,
+                Identity::Named { name, secret } => {
+                    Some(Lock { name: name.clone(), password: verifier.password(secret) })
+                }
+            };
+            Door { user, lock }
+        };
+        let doors = users.into_iter().map(door).collect();
+        Ok(Self { doors, verifier })
+    }
+
+    /// Decides about the API and the metrics.
+    ///
+    /// # Errors
+    /// [`Denied`] says why not.
+    pub async fn authorize_api(&self, remote: IpAddr, credentials: &Credentials) -> Result<(), Denied> {
+        self.decide(Wish::Api, remote, credentials).await
+    }
+
+    async fn decide(&self, wish: Wish<'_>, remote: IpAddr, credentials: &Credentials) -> Result<(), Denied> {
+        let asked = Instant::now();
+        let mut locks = Vec::new();
+        for door in self.doors.iter().filter(|door| door.user.covers(remote) && wish.allowed_to(&door.user)) {
+            match &door.lock {
+                None => return Ok(()),
+                Some(lock) => locks.push(lock),
+            }
+        }
+        if credentials.user.is_none() && credentials.password.is_none() && credentials.token.is_none() {
+            return Err(if locks.is_empty() { Denied::NotPermitted } else { Denied::CredentialsNeeded });
+        }
+        let result = match shown(credentials) {
+            Some((name, password)) => self.try_locks(&locks, name, password).await,
+            None => Err(Denied::NotPermitted),
+        };
+        if result == Err(Denied::NotPermitted) {
+            tokio::time::sleep_until(asked + FAILURE_DELAY).await;
+        }
+        result
+    }
+
+    async fn try_locks(&self, locks: &[&Lock], name: &str, password: &str) -> Result<(), Denied> {
+        for lock in locks.iter().filter(|lock| lock.name.reveal() == name) {
+            match self.verifier.check(&lock.password, password).await {
+                Checked::Right => return Ok(()),
+                Checked::Wrong => {}
+                Checked::Busy => return Err(Denied::Busy),
+            }
+        }
+        Err(Denied::NotPermitted)
+    }
+}
+
+/// Name and password, if something was shown that can be them: players that can send one value only send
+/// `NAME:PASSWORD` as the token, as MediaMTX takes it.
+fn shown(credentials: &Credentials) -> Option<(&str, &str)> {
+    let (name, password) = match (&credentials.user, &credentials.password, &credentials.token) {
+        (Some(name), password, _) => {
+            (name.reveal().as_str(), password.as_ref().map_or("", |text| text.reveal()))
+        }
+        (None, _, Some(token)) => token.reveal().split_once(':')?,
+        (None, _, None) => return None,
+    };
+    (name.len() <= CREDENTIAL_BYTES && password.len() <= CREDENTIAL_BYTES).then_some((name, password))
+}
+
+impl Authorizer for UserAuthorizer {
+    fn authorize<'a>(
+        &'a self,
+        request: &'a AccessRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+        let wish = Wish::Stream(request.action, &request.path);
+        Box::pin(self.decide(wish, *request.remote.reveal(), &request.credentials))
+    }
+}
+
+#[cfg(test)]
+mod tests;

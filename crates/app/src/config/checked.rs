@@ -1,0 +1,168 @@
+//! The configuration that the program runs by.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::document;
+use super::problem::{Place, Problems};
+use super::raw::Raw;
+use super::schema::{Audio, General, Hub, Limits, Listen, Log, WebRtc, overlap};
+use super::section::Section;
+use super::user::User;
+
+/// The largest configuration file that is read, in bytes.
+pub const FILE_BYTES: u64 = 1 << 20;
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file is larger than [`FILE_BYTES`].
+    #[error("the configuration {} has more than {FILE_BYTES} bytes", .0.display())]
+    TooLarge(PathBuf),
+    /// It can be read and is wrong.
+    #[error("{heading}\n{0}", heading = heading(.0.len()))]
+    Invalid(#[from] Problems),
+}
+
+fn heading(problems: usize) -> String {
+    format!("{problems} problem{} in the configuration", if problems == 1 { "" } else { "s" })
+}
+
+/// A valid configuration.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Config {
+    /// The keys above all sections.
+    pub general: General,
+    /// Every socket.
+    pub listen: Listen,
+    /// Who may do what; empty: nobody anything.
+    pub users: Vec<User>,
+    /// What is logged.
+    pub log: Log,
+    /// How live streams are kept.
+    pub hub: Hub,
+    /// What renditions sound like.
+    pub audio: Audio,
+    /// WebRTC beyond its sockets.
+    pub webrtc: WebRtc,
+    /// Bounds.
+    pub limits: Limits,
+    /// Key path and variable of what the environment set.
+    overrides: Vec<(String, String)>,
+    /// Variables of our prefix that set nothing.
+    ignored: Vec<String>,
+}
+
+impl Config {
+    /// Reads `file` (without one, the defaults) and the environment over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; of what is invalid it tells everything at once.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let text = file.map(read).transpose()?.unwrap_or_default();
+        let name = file.map(|path| path.display().to_string());
+        Ok(Self::parse(&text, name, environment)?)
+    }
+
+    /// Checks a configuration's text and the environment over it; `name` is the file's name for errors.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn parse(
+        text: &str,
+        name: Option<String>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Problems> {
+        let mut problems = Problems::new(name);
+        let document = document::parse(text, &mut problems);
+        let mut raw = Raw::new(document, &mut problems);
+        raw.overlay(environment, &mut problems);
+        let config = Self::check(raw, &mut problems);
+        problems.into_result().map(|()| config)
+    }
+
+    fn check(mut raw: Raw, problems: &mut Problems) -> Self {
+        let places = raw.places("listen");
+        let listen: Listen = read_section(&mut raw, problems);
+        check_ports(&listen, &places, problems);
+        let users = raw.take_repeated("auth.user").into_iter();
+        Self {
+            general: read_section(&mut raw, problems),
+            listen,
+            users: users.filter_map(|user| User::check(user, problems)).collect(),
+            log: read_section(&mut raw, problems),
+            hub: read_section(&mut raw, problems),
+            audio: read_section(&mut raw, problems),
+            webrtc: read_section(&mut raw, problems),
+            limits: read_section(&mut raw, problems),
+            overrides: raw.overrides,
+            ignored: raw.ignored,
+        }
+    }
+
+    /// Key path and variable of what the environment set, in order.
+    pub fn overrides(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.overrides.iter().map(|(key, variable)| (key.as_str(), variable.as_str()))
+    }
+
+    /// Environment variables that begin with `MEDLEY_` and set nothing, in order.
+    pub fn ignored_variables(&self) -> &[String] {
+        &self.ignored
+    }
+}
+
+impl Default for Config {
+    /// The configuration of an empty file: closed to everybody.
+    fn default() -> Self {
+        Self::parse("", None, []).expect("the defaults are valid: a test reads them")
+    }
+}
+
+fn read_section<S: Section>(raw: &mut Raw, problems: &mut Problems) -> S {
+    let table = S::describe().table;
+    S::read(&mut raw.settings(table, problems))
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = File::open(path).map_err(failed)?;
+    let size = file.take(FILE_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if size as u64 > FILE_BYTES { Err(ConfigError::TooLarge(path.to_owned())) } else { Ok(text) }
+}
+
+/// Two listeners cannot share a port, whatever their protocols: all of them use TCP.
+fn check_ports(listen: &Listen, places: &[(&'static str, Place)], problems: &mut Problems) {
+    let listeners = listen.listeners();
+    for (index, later) in listeners.iter().enumerate() {
+        let clash = listeners[..index].iter().find(|earlier| {
+            later.address.zip(earlier.address).is_some_and(|(later, earlier)| overlap(later, earlier))
+        });
+        let (Some(earlier), Some(address)) = (clash, later.address) else { continue };
+        // The error belongs where the operator wrote something; the other side may be a default.
+        let place = |name: &str| places.iter().find(|(key, _)| *key == name).map(|(_, place)| place.clone());
+        let (blamed, other) = match (place(later.name), place(earlier.name)) {
+            (None, Some(place)) => ((earlier.name, place), later.name),
+            (place, _) => ((later.name, place.unwrap_or(Place::Whole)), earlier.name),
+        };
+        let message = format!(
+            "port {} is taken by listen.{other}; accepted: a port of its own for each listener, or \"\" for off",
+            address.port()
+        );
+        problems.add(blamed.1, format!("listen.{}", blamed.0), message);
+    }
+}

@@ -1,0 +1,257 @@
+//! Every section and key of the configuration, with its default and meaning.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use media::Pii;
+use tracing_subscriber::filter::Targets;
+
+use super::rule::{Address, Choice, Flag, List, Millis, Number, OrDefault, path};
+use super::section::{Description, Section, section};
+use super::value::{
+    Host, IceServer, LogFormat, Origin, PasswordHash, PathPattern, host, ice_server, log_level, network,
+    origin, password_file, password_hash, path_pattern, user_name,
+};
+
+section! {
+    /// Keys above all sections.
+    "" => General {
+        /// Where Medley keeps its files.
+        data_dir: PathBuf = path(), Some(r#""./data""#);
+        /// Addresses or names of this server that doctors and patients can reach: they become ICE candidates and
+        /// parts of URLs. Empty: the addresses of the network interfaces are used, which is right within one network;
+        /// behind a router or in a cloud write the public address.
+        public_hosts: Vec<Host> = List(host()), Some("[]");
+    }
+}
+
+section! {
+    /// Every socket in one place; `""` switches one off. Port 0 takes any free port and logs which.
+    "listen" => Listen {
+        /// TCP: pages, API and all HTTP media (`/{path}/whip`, `/{path}/whep`), `/healthz` and `/metrics`.
+        http: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8080""#);
+        /// TCP: WHIP and WHEP once more, where MediaMTX has them.
+        webrtc: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8889""#);
+        /// UDP and TCP: WebRTC's media, all peers on one port.
+        ice: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8189""#);
+        /// TCP: RTMP, publish and play.
+        rtmp: Option<SocketAddr> = Address, Some(r#""0.0.0.0:1935""#);
+        /// TCP: RTMP in TLS (customary: 1936). Accepted; nothing listens there yet.
+        rtmps: Option<SocketAddr> = Address, Some(r#""""#);
+        /// TCP: RTSP (customary: 8554). Accepted; nothing listens there yet.
+        rtsp: Option<SocketAddr> = Address, Some(r#""""#);
+        /// TCP: RTSP in TLS (customary: 8322). Accepted; nothing listens there yet.
+        rtsps: Option<SocketAddr> = Address, Some(r#""""#);
+        /// TCP: HLS once more, where MediaMTX has it (customary: 8888). Accepted; nothing listens there yet.
+        hls: Option<SocketAddr> = Address, Some(r#""""#);
+        /// TCP: the API once more, where MediaMTX has it (customary: 9997). Accepted; nothing listens there yet.
+        api: Option<SocketAddr> = Address, Some(r#""""#);
+        /// TCP: the metrics once more, where MediaMTX has them (customary: 9998). Accepted; nothing listens there yet.
+        metrics: Option<SocketAddr> = Address, Some(r#""""#);
+    }
+}
+
+section! {
+    /// Who may do what. Each `[[auth.user]]` opens a door; without one, nobody may publish, read or use the API. One
+    /// name may stand in several entries, for example to allow more from one network than from another.
+    "auth.user" => UserEntry {
+        /// The name that is shown with the password; `"any"` stands for everybody and asks for no password.
+        name: Pii<String> = user_name(), None;
+        /// The password's argon2 hash, which `medley hash-password` makes. Never the password itself.
+        password: Option<PasswordHash> = password_hash(), Some(r#""""#);
+        /// A file that holds the password, or its argon2 hash, in its first line; instead of `password`.
+        password_file: Option<PathBuf> = password_file(), Some(r#""""#);
+        /// From where: addresses and CIDR networks. The default is everywhere.
+        networks: Vec<IpNet> = List(network()), Some(r#"["0.0.0.0/0", "::/0"]"#);
+        /// What may be published: stream paths, in which `*` stands for any run of characters.
+        publish: Vec<PathPattern> = List(path_pattern()), Some("[]");
+        /// What may be read, in the same form.
+        read: Vec<PathPattern> = List(path_pattern()), Some("[]");
+        /// Whether the API and the metrics may be used.
+        api: bool = Flag, Some("false");
+    }
+}
+
+section! {
+    /// What is logged, to standard error. Addresses, names and passwords never are.
+    "log" => Log {
+        /// How much: `"error"`, `"warn"`, `"info"`, `"debug"`, `"trace"` or `"off"`, also by part of the program:
+        /// `"info,gateway=debug"`.
+        level: Targets = log_level(), Some(r#""info""#);
+        /// For people, or one JSON object in each line.
+        format: LogFormat = Choice(LogFormat::WORDS), Some(r#""pretty""#);
+    }
+}
+
+section! {
+    /// How live streams are kept in memory.
+    "hub" => Hub {
+        /// Frames since the last random access point are kept so that a joining subscriber sees a picture at once;
+        /// a GOP that is longer than this is not kept.
+        gop_cache_ms: Duration = Millis(0..=60_000), Some("6000");
+        /// How far a slow subscriber may fall behind; beyond, frames are dropped up to the next random access point.
+        queue_ms: Duration = Millis(100..=60_000), Some("2000");
+        /// How much one stream may keep in memory, in bytes, whatever the two spans above.
+        stream_bytes: u32 = Number(1 << 20..=1 << 30), Some("33554432");
+        /// How long a stream waits for a publisher that vanished; its subscribers stay meanwhile.
+        grace_ms: Duration = Millis(0..=600_000), Some("10000");
+        /// WebRTC publishers are asked for a random access point when the newest is older than this.
+        keyframe_interval_ms: Duration = Millis(500..=60_000), Some("2000");
+        /// The least time between two such requests to one publisher.
+        keyframe_throttle_ms: Duration = Millis(50..=60_000), Some("500");
+    }
+}
+
+section! {
+    /// What subscribers hear when their protocol cannot carry the publisher's codec.
+    "audio" => Audio {
+        /// Channels of AAC made from Opus.
+        aac_channels: u32 = Number(1..=2), Some("1");
+        /// kbit/s of AAC made from Opus; 0 is 64 for one channel and 96 for two.
+        aac_kbps: Option<u32> = OrDefault(Number(16..=256)), Some("0");
+        /// kbit/s of Opus made from AAC; 0 is 64 for one channel and 96 for two.
+        opus_kbps: Option<u32> = OrDefault(Number(16..=256)), Some("0");
+    }
+}
+
+section! {
+    /// WebRTC beyond its sockets.
+    "webrtc" => WebRtc {
+        /// STUN and TURN servers that pages are told of: `"stun:HOST:PORT"`, `"turn:USER:PASSWORD@HOST:PORT"`.
+        ice_servers: Vec<IceServer> = List(ice_server()), Some("[]");
+        /// Which pages of other servers may use WHIP and WHEP: their origins, or `"*"` for all.
+        allow_origins: Vec<Origin> = List(origin()), Some(r#"["*"]"#);
+    }
+}
+
+section! {
+    /// Bounds that hold whatever is sent. Each one that is reached shows in the log and in the metrics.
+    "limits" => Limits {
+        /// Open TCP connections of each listener.
+        connections: u32 = Number(1..=1_000_000), Some("10000");
+        /// How long a new connection may take to say what it wants: handshake, request header, first command.
+        handshake_timeout_ms: Duration = Millis(100..=60_000), Some("10000");
+        /// The largest RTMP message, in bytes: one access unit must fit.
+        rtmp_message_bytes: u32 = Number(65_536..=16_777_215), Some("8388608");
+        /// WebRTC sessions at a time.
+        webrtc_sessions: u32 = Number(1..=100_000), Some("1000");
+        /// Streams at a time.
+        streams: u32 = Number(1..=100_000), Some("1000");
+        /// Subscribers of one stream at a time.
+        subscribers: u32 = Number(1..=1_000_000), Some("5000");
+    }
+}
+
+/// Every section, in the order of the reference.
+pub(crate) fn sections() -> Vec<Description> {
+    vec![
+        General::describe(),
+        Listen::describe(),
+        Description { repeated: true, ..UserEntry::describe() },
+        Log::describe(),
+        Hub::describe(),
+        Audio::describe(),
+        WebRtc::describe(),
+        Limits::describe(),
+    ]
+}
+
+/// What a socket carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// TCP only.
+    Tcp,
+    /// UDP and TCP on the same number.
+    UdpAndTcp,
+}
+
+/// One line of the `[listen]` section.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listener {
+    /// Its key.
+    pub name: &'static str,
+    /// Where; `None` is off.
+    pub address: Option<SocketAddr>,
+    /// By what.
+    pub transport: Transport,
+    /// Whether this version opens it; the others are accepted and noted.
+    pub served: bool,
+}
+
+impl Listen {
+    /// All listeners, in the order of the reference.
+    pub fn listeners(&self) -> [Listener; 10] {
+        let tcp = |name, address, served| Listener { name, address, transport: Transport::Tcp, served };
+        [
+            tcp("http", self.http, true),
+            tcp("webrtc", self.webrtc, true),
+            Listener { transport: Transport::UdpAndTcp, ..tcp("ice", self.ice, true) },
+            tcp("rtmp", self.rtmp, true),
+            tcp("rtmps", self.rtmps, false),
+            tcp("rtsp", self.rtsp, false),
+            tcp("rtsps", self.rtsps, false),
+            tcp("hls", self.hls, false),
+            tcp("api", self.api, false),
+            tcp("metrics", self.metrics, false),
+        ]
+    }
+}
+
+/// Whether two addresses cannot be listened to at the same time, on Linux: equal ports, and equal addresses or one
+/// that covers the other. `[::]` takes IPv4 too.
+pub(crate) fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = |a: IpAddr, b: IpAddr| a == b || (a.is_unspecified() && (a.is_ipv6() || b.is_ipv4()));
+    a.port() != 0 && a.port() == b.port() && (covers(a.ip(), b.ip()) || covers(b.ip(), a.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_overlap_as_linux_says() {
+        for (a, b, expected) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("0.0.0.0:80", "127.0.0.2:80", true),
+            ("[::]:80", "127.0.0.2:80", true),
+            ("0.0.0.0:80", "[::1]:80", false),
+            ("[::]:80", "[::1]:80", true),
+            ("0.0.0.0:0", "0.0.0.0:0", false),
+        ] {
+            let (a, b) = (a.parse().unwrap(), b.parse().unwrap());
+            assert_eq!((overlap(a, b), overlap(b, a)), (expected, expected), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn every_listener_of_the_section_is_listed_under_its_key() {
+        let keys: Vec<_> = Listen::describe().keys.iter().map(|key| key.name).collect();
+        let nowhere = Listen {
+            http: None,
+            webrtc: None,
+            ice: None,
+            rtmp: None,
+            rtmps: None,
+            rtsp: None,
+            rtsps: None,
+            hls: None,
+            api: None,
+            metrics: None,
+        };
+        assert_eq!(nowhere.listeners().map(|listener| listener.name).to_vec(), keys);
+    }
+
+    #[test]
+    fn every_key_and_section_has_a_text_for_the_reference() {
+        for section in sections() {
+            assert!(!section.doc.is_empty(), "[{}]", section.table);
+            for key in &section.keys {
+                assert!(!key.doc.is_empty() && !key.accepted.is_empty(), "{}", section.path(key.name));
+            }
+        }
+    }
+}

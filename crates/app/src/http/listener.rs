@@ -1,0 +1,285 @@
+//! One TCP socket that speaks HTTP/1.1: accepts within bounds, and closes in good order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// How long requests that are under way may take to end once the process stops.
+const DRAIN: Duration = Duration::from_millis(1_500);
+
+/// How long to wait after the operating system gave no connection (out of descriptors), lest the loop fill a processor.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The bounds of a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Connections at a time; more are closed at once.
+    pub max_connections: usize,
+    /// How long a request's header may take, and how long an idle connection is kept.
+    pub header_timeout: Duration,
+}
+
+/// What happened at a listener since the start; each is a metric.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Connections that are open.
+    pub open: AtomicU64,
+    /// Connections that were accepted.
+    pub accepted: AtomicU64,
+    /// Connections that were closed because there were too many.
+    pub refused: AtomicU64,
+}
+
+/// A socket that is bound and not yet served.
+#[derive(Debug)]
+pub struct Bound {
+    name: &'static str,
+    listener: TcpListener,
+    options: Options,
+    counters: Arc<Counters>,
+}
+
+/// What every connection of a listener shares.
+struct Shared {
+    service: TowerToHyperService<Router>,
+    builder: http1::Builder,
+    graceful: GracefulShutdown,
+    counters: Arc<Counters>,
+}
+
+impl Bound {
+    /// Binds the listener `name` of the configuration.
+    ///
+    /// # Errors
+    /// What the operating system says, such as that the address is in use.
+    pub async fn bind(name: &'static str, address: SocketAddr, options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { name, listener, options, counters: Arc::default() })
+    }
+
+    /// Where it listens; tells the port that port 0 became.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Its key in `[listen]`.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Its counters, shared.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Serves `router` until `shutdown`, then lets requests under way end for up to 1.5 s. Handlers find the peer's
+    /// address as `ConnectInfo<SocketAddr>`.
+    pub async fn serve(self, router: Router, shutdown: CancellationToken) {
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(self.options.header_timeout);
+        let shared = Shared {
+            service: TowerToHyperService::new(router),
+            builder,
+            graceful: GracefulShutdown::new(),
+            counters: self.counters,
+        };
+        let slots = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = shutdown.cancelled() => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => match Arc::clone(&slots).try_acquire_owned() {
+                    Ok(slot) => shared.connection(stream, peer, slot),
+                    Err(_) => {
+                        shared.counters.refused.fetch_add(1, Ordering::Relaxed);
+                        let limit = self.options.max_connections;
+                        tracing::warn!(listener = self.name, limit, "too many connections; refused one");
+                    }
+                },
+                Err(error) => {
+                    tracing::warn!(listener = self.name, %error, "no connection accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        drop(self.listener);
+        if tokio::time::timeout(DRAIN, shared.graceful.shutdown()).await.is_err() {
+            tracing::info!(listener = self.name, "closed connections whose requests did not end in time");
+        }
+    }
+}
+
+impl Shared {
+    fn connection(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+        // Answers are small and awaited: Nagle's algorithm would hold them back for an acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY refused");
+        }
+        self.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        let open = Open::count(Arc::clone(&self.counters));
+        let service = self.service.clone();
+        let with_peer = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            hyper::service::Service::call(&service, request)
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), with_peer);
+        let connection = self.graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "an HTTP connection ended early");
+            }
+            drop((slot, open));
+        });
+    }
+}
+
+/// Counts an open connection for as long as it lives.
+struct Open(Arc<Counters>);
+
+impl Open {
+    fn count(counters: Arc<Counters>) -> Self {
+        counters.open.fetch_add(1, Ordering::Relaxed);
+        Self(counters)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    struct Running {
+        address: SocketAddr,
+        counters: Arc<Counters>,
+        shutdown: CancellationToken,
+        task: JoinHandle<()>,
+    }
+
+    async fn serve(router: Router, max_connections: usize, header_timeout: Duration) -> Running {
+        let options = Options { max_connections, header_timeout };
+        let bound = Bound::bind("http", ([127, 0, 0, 1], 0).into(), options).await.unwrap();
+        let (address, counters) = (bound.local_addr().unwrap(), bound.counters());
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(bound.serve(router, shutdown.clone()));
+        Running { address, counters, shutdown, task }
+    }
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    async fn answer(stream: &mut TcpStream) -> String {
+        let mut buffer = [0; 4096];
+        let length = stream.read(&mut buffer).await.unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+
+    fn who_am_i() -> Router {
+        Router::new()
+            .route("/", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }))
+    }
+
+    #[tokio::test]
+    async fn handlers_know_the_peer() {
+        let running = serve(who_am_i(), 10, Duration::from_secs(5)).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(REQUEST).await.unwrap();
+        let answer = answer(&mut stream).await;
+        assert!(answer.ends_with(&stream.local_addr().unwrap().to_string()), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn connections_beyond_the_limit_are_closed_and_counted() {
+        let running = serve(who_am_i(), 1, Duration::from_secs(5)).await;
+        let mut first = TcpStream::connect(running.address).await.unwrap();
+        first.write_all(REQUEST).await.unwrap();
+        answer(&mut first).await;
+        let mut second = TcpStream::connect(running.address).await.unwrap();
+        let mut rest = Vec::new();
+        // An end or a reset, depending on what the kernel had already taken.
+        let _ = second.read_to_end(&mut rest).await;
+        assert!(rest.is_empty());
+        assert_eq!(running.counters.refused.load(Ordering::Relaxed), 1);
+        assert_eq!(running.counters.open.load(Ordering::Relaxed), 1);
+        drop(first);
+        while running.counters.open.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut third = TcpStream::connect(running.address).await.unwrap();
+        third.write_all(REQUEST).await.unwrap();
+        assert!(answer(&mut third).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_header_that_never_ends_costs_its_connection_only() {
+        let running = serve(who_am_i(), 10, Duration::from_millis(100)).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+        let mut rest = Vec::new();
+        let begun = Instant::now();
+        let _ = stream.read_to_end(&mut rest).await;
+        assert!(begun.elapsed() >= Duration::from_millis(90), "{:?}", begun.elapsed());
+        assert!(!String::from_utf8_lossy(&rest).contains("200"));
+    }
+
+    #[tokio::test]
+    async fn stopping_ends_idle_connections_and_lets_requests_finish() {
+        let slow = || async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            "done"
+        };
+        let running = serve(Router::new().route("/", get(slow)), 10, Duration::from_secs(5)).await;
+        let idle = TcpStream::connect(running.address).await.unwrap();
+        let mut busy = TcpStream::connect(running.address).await.unwrap();
+        busy.write_all(REQUEST).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let begun = Instant::now();
+        running.shutdown.cancel();
+        assert!(answer(&mut busy).await.ends_with("done"));
+        running.task.await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        TcpStream::connect(running.address).await.expect_err("nothing listens any more");
+        drop(idle);
+    }
+
+    #[tokio::test]
+    async fn stopping_does_not_wait_for_requests_without_end() {
+        let endless = || async { std::future::pending::<&str>().await };
+        let running = serve(Router::new().route("/", get(endless)), 10, Duration::from_secs(5)).await;
+        let mut busy = TcpStream::connect(running.address).await.unwrap();
+        busy.write_all(REQUEST).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let begun = Instant::now();
+        running.shutdown.cancel();
+        running.task.await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+}

@@ -1,0 +1,10 @@
+//! Everything that is served over HTTP and is not media: the accept loop, the process's state and figures.
+
+mod listener;
+mod metrics;
+mod status;
+
+pub use listener::{Bound, Counters, Options};
+pub use metrics::Metrics;
+pub(crate) use metrics::{counter, gauge};
+pub use status::{Phase, Status};
