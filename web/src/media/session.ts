@@ -69,7 +69,7 @@ export class Session {
     private readonly dial: Dial,
     random: () => number = Math.random,
   ) {
-    this.#backoff = new Backoff(500, 8000, random);
+    this.#backoff = new Backoff(500, 3000, random);
   }
 
   /** The link in use, to put other tracks on it. */
@@ -140,12 +140,13 @@ export class Session {
     this.#link = link;
     this.#iceServers = link.iceServers.length > 0 ? link.iceServers : this.#iceServers;
     const trouble = await this.watch(link, signal);
-    link.close(false);
-    this.quality.set(null);
     if (!over(signal)) {
       this.#link = null;
+      this.quality.set(null);
+      // Told before the link goes: its tracks' end paints black over the last picture.
       this.state.set({ phase: 'waiting', trouble });
     }
+    link.close(false);
     return new SignalingError('server');
   }
 
