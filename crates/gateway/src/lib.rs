@@ -12,6 +12,6 @@
 mod credentials;
 pub mod rtmp;
 mod sessions;
-//pub mod webrtc;
+pub mod webrtc;
 
 pub use sessions::{SessionCounters, SessionStats, Sessions};

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::access::{AccessRequest, Authorizer, Denied};
 use crate::publisher::Publisher;
 use crate::rendition::TransformFactory;
-use crate::stream::{EndReason, OnEnd, Stream, StreamSnapshot};
+use crate::stream::{EndReason, OnEnd, Stream, StreamSnapshot, Totals, TotalsSnapshot};
 use crate::subscription::{Join, Subscription, Wants};
 
 /// The hub's bounds.
@@ -100,6 +100,7 @@ struct Shared {
     transforms: Arc<dyn TransformFactory>,
     authorizer: Arc<dyn Authorizer>,
     streams: Mutex<Streams>,
+    totals: Arc<Totals>,
 }
 
 #[derive(Debug, Default)]
@@ -125,14 +126,7 @@ impl Hub {
         authorizer: Arc<dyn Authorizer>,
     ) -> Self {
         let streams = Mutex::new(Streams::default());
-        Self {
-            shared: Arc::new(Shared {
-                options,
-                transforms,
-                authorizer,
-                streams,
-            }),
-        }
+        Self { shared: Arc::new(Shared { options, transforms, authorizer, streams, totals: Arc::default() }) }
     }
 
     /// Admits a publisher: [`Self::permit`] and [`PublishPermit::admit`] in one.
@@ -202,6 +196,11 @@ impl Hub {
         snapshots
     }
 
+    /// What has been counted over all streams that ever were.
+    pub fn totals(&self) -> TotalsSnapshot {
+        self.shared.totals.read()
+    }
+
     /// Ends every stream and admits nobody any more. Readers are told [`EndReason::ServerClosing`].
     pub fn close(&self) {
         let streams: Vec<_> = {
@@ -231,7 +230,7 @@ impl Hub {
             return Err(HubError::TooManyStreams(most));
         }
         let on_end = Box::new(Leave(Arc::downgrade(&self.shared)));
-        let stream = Arc::new(Stream::new(path.clone(), self.shared.options, on_end));
+        let stream = Arc::new(Stream::new(path.clone(), self.shared.options, Arc::clone(&self.shared.totals), on_end));
         streams.by_path.insert(path.clone(), Arc::clone(&stream));
         Ok(stream)
     }

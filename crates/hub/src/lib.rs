@@ -34,5 +34,5 @@ pub use directory::{Hub, HubError, Options, PublishPermit, PublishRequest, Subsc
 pub use frame::StreamFrame;
 pub use publisher::{Publisher, TrackWriter};
 pub use rendition::{Transform, TransformError, TransformFactory};
-pub use stream::{EndReason, StreamSnapshot, TrackSnapshot};
+pub use stream::{EndReason, StreamSnapshot, TotalsSnapshot, TrackSnapshot};
 pub use subscription::{Delivery, Join, LiveFrame, Subscription, Wants};

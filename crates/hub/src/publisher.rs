@@ -55,8 +55,8 @@ impl Publisher {
 
     /// Waits until this publisher loses the stream: to another publisher of the same path, or because the hub closes.
     /// Cancel-safe.
-    pub async fn evicted(&mut self) -> EndReason {
-        match self.evicted.wait_for(Option::is_some).await {
+    pub async fn evicted(&self) -> EndReason {
+        match self.evicted.clone().wait_for(Option::is_some).await {
             Ok(reason) => reason.unwrap_or(EndReason::ServerClosing),
             Err(_stream_dropped) => EndReason::ServerClosing,
         }

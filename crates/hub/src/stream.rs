@@ -62,12 +62,37 @@ pub struct StreamSnapshot {
     pub tracks: Vec<TrackSnapshot>,
     /// How many subscriptions there are.
     pub readers: usize,
-    /// Payload bytes that publishers gave, since the stream began.
+    /// Since the stream began.
+    pub totals: TotalsSnapshot,
+}
+
+/// What has been counted so far.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct TotalsSnapshot {
+    /// Payload bytes that publishers gave.
     pub bytes_in: u64,
-    /// Frames that publishers gave, since the stream began.
+    /// Frames that publishers gave.
     pub frames_in: u64,
     /// Frames that slow readers were not given.
     pub frames_dropped: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    bytes_in: AtomicU64,
+    frames_in: AtomicU64,
+    frames_dropped: AtomicU64,
+}
+
+impl Totals {
+    pub(crate) fn read(&self) -> TotalsSnapshot {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        TotalsSnapshot {
+            bytes_in: read(&self.bytes_in),
+            frames_in: read(&self.frames_in),
+            frames_dropped: read(&self.frames_dropped),
+        }
+    }
 }
 
 /// Requests for a random access point, merged and throttled.
@@ -127,9 +152,9 @@ pub(crate) struct Stream {
     head: watch::Sender<u64>,
     keyframes: KeyframeRequests,
     readers: AtomicUsize,
-    bytes_in: AtomicU64,
-    frames_in: AtomicU64,
-    frames_dropped: AtomicU64,
+    totals: Totals,
+    /// The hub's own, over all streams that ever were.
+    hub_totals: Arc<Totals>,
     /// Called when the stream has ended, to take it out of the hub's directory.
     on_end: Box<dyn OnEnd>,
 }
@@ -140,7 +165,12 @@ pub(crate) trait OnEnd: Send + Sync + fmt::Debug {
 }
 
 impl Stream {
-    pub(crate) fn new(path: StreamPath, options: Options, on_end: Box<dyn OnEnd>) -> Self {
+    pub(crate) fn new(
+        path: StreamPath,
+        options: Options,
+        hub_totals: Arc<Totals>,
+        on_end: Box<dyn OnEnd>,
+    ) -> Self {
         let bounds = Bounds {
             queue: options.queue,
             gop: options.gop_cache,
@@ -169,9 +199,8 @@ impl Stream {
                 last: Mutex::new(None),
             },
             readers: AtomicUsize::new(0),
-            bytes_in: AtomicU64::new(0),
-            frames_in: AtomicU64::new(0),
-            frames_dropped: AtomicU64::new(0),
+            totals: Totals::default(),
+            hub_totals,
             on_end,
         }
     }
@@ -420,7 +449,9 @@ impl Stream {
     }
 
     pub(crate) fn count_dropped(&self, frames: u64) {
-        self.frames_dropped.fetch_add(frames, Ordering::Relaxed);
+        for totals in [&self.totals, &*self.hub_totals] {
+            totals.frames_dropped.fetch_add(frames, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn snapshot(&self) -> StreamSnapshot {
@@ -434,9 +465,7 @@ impl Stream {
             published: state.publisher.is_some(),
             tracks: state.tracks.iter().map(track).collect(),
             readers: self.readers(),
-            bytes_in: self.bytes_in.load(Ordering::Relaxed),
-            frames_in: self.frames_in.load(Ordering::Relaxed),
-            frames_dropped: self.frames_dropped.load(Ordering::Relaxed),
+            totals: self.totals.read(),
         }
     }
 }

@@ -208,6 +208,11 @@ impl Subscription {
         self.ready.pop_front()
     }
 
+    /// The tracks that this reader gets, as far as they are known.
+    pub fn tracks(&self) -> Vec<TrackInfo> {
+        self.choices.iter().filter_map(|choice| choice.told.as_deref().cloned()).collect()
+    }
+
     /// How long the stream has been there: a young one may get its other track in a moment.
     pub fn stream_age(&self) -> Duration {
         self.stream.age()

@@ -377,7 +377,7 @@ async fn a_second_publisher_takes_the_path_over_and_the_first_is_told() {
     drop(first);
     let stream = &hub.snapshot()[0];
     assert!(
-        stream.published && stream.frames_in == 0,
+        stream.published && stream.totals.frames_in == 0,
         "the evicted publisher's writes are void"
     );
 }

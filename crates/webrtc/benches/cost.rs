@@ -1,10 +1,12 @@
 //! What a peer costs: CPU and memory of readers, the delay that pacing adds, and joins.
 //!
-//! `cargo bench -p webrtc --bench cost [readers]`. Sockets are left out: the figures are those of RTP, SRTP, RTCP, ICE
-//! and DTLS. Time on the wire is virtual, CPU time is measured around the calls into the server's peers.
+//! `cargo bench -p webrtc --bench cost -- [readers] [off|receiver|sender]`. Sockets are left out: the figures are those of RTP, SRTP, RTCP, ICE
+//! and DTLS. Time on the wire is virtual, and CPU time is this thread's, as the scheduler counts
+//! it, so a busy machine does not show.
 
 #![expect(clippy::print_stdout, reason = "a benchmark reports on its standard output")]
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use media::h264::avcc;
@@ -23,6 +25,8 @@ struct Reader {
     server: Peer<Subscriber>,
     client: Peer<Publisher>,
     wake: Instant,
+    /// When the last packet of a picture left.
+    last: Instant,
 }
 
 fn config(name: &str, address: &str, ice: IceMode, certificate: &Certificate) -> Config {
@@ -50,10 +54,11 @@ fn join(certificate: &Certificate, estimation: Estimation, start: Instant) -> (R
             .expect("an offer");
     let mut server = config("server", SERVER, IceMode::Lite, certificate);
     server.estimation = estimation;
-    let began = Instant::now();
+    let began = cpu_time();
     let (server, answer) = Peer::subscriber(&server, &offer, &[], start).expect("an answer");
-    let took = began.elapsed();
-    let mut reader = Reader { server, client: offering.accept(&answer).expect("a client"), wake: start };
+    let took = cpu_time() - began;
+    let mut reader =
+        Reader { server, client: offering.accept(&answer).expect("a client"), wake: start, last: start };
     for step in 0..200 {
         let now = start + Duration::from_millis(step * 5);
         exchange(&mut reader, now);
@@ -65,103 +70,100 @@ fn join(certificate: &Certificate, estimation: Estimation, start: Instant) -> (R
     (reader, took)
 }
 
+/// Lets both peers act at `now` and carries what they say, back and forth, until neither has more to say.
 fn exchange(reader: &mut Reader, now: Instant) {
-    let mut out = Vec::new();
+    let (mut up, mut down) = (Vec::new(), Vec::new());
     reader.client.handle_timeout(now);
-    drain(&mut reader.client, &mut out);
-    for Transmit { proto, source, destination, bytes } in out.drain(..) {
-        reader.server.handle_datagram(now, proto, source, destination, &bytes);
-    }
+    drain(&mut reader.client, &mut up);
     reader.server.handle_timeout(now);
-    reader.wake = drain(&mut reader.server, &mut out);
-    for Transmit { proto, source, destination, bytes } in out {
-        reader.client.handle_datagram(now, proto, source, destination, &bytes);
+    reader.wake = drain(&mut reader.server, &mut down);
+    while !up.is_empty() || !down.is_empty() {
+        for Transmit { proto, source, destination, bytes } in std::mem::take(&mut up) {
+            reader.server.handle_datagram(now, proto, source, destination, &bytes);
+            reader.wake = drain(&mut reader.server, &mut down);
+        }
+        for Transmit { proto, source, destination, bytes } in std::mem::take(&mut down) {
+            reader.client.handle_datagram(now, proto, source, destination, &bytes);
+            drain(&mut reader.client, &mut up);
+        }
     }
-    drain(&mut reader.client, &mut Vec::new());
+}
+
+/// What this thread has run so far.
+fn cpu_time() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("Linux counts scheduling");
+    Duration::from_nanos(text.split(' ').next().and_then(|nanos| nanos.parse().ok()).expect("nanoseconds"))
 }
 
 /// Resident set size in KiB.
 fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
+#[derive(Default)]
 struct Sent {
     cpu: Duration,
     bytes: usize,
     packets: usize,
-    /// The delay of the last packet of each picture.
+    /// From each picture to its last packet, as far as it left before the next picture came.
     delays: Vec<Duration>,
+    out: Vec<Transmit>,
+}
+
+impl Sent {
+    /// Takes what the reader's peer sends at `now`.
+    fn take(&mut self, reader: &mut Reader, now: Instant) {
+        reader.wake = drain(&mut reader.server, &mut self.out).max(now + Duration::from_micros(1));
+        for packet in self.out.drain(..) {
+            self.packets += 1;
+            self.bytes += packet.bytes.len();
+            if packet.bytes.len() > 1_000 {
+                reader.last = now;
+            }
+        }
+    }
+
+    /// Wakes the reader as often as it wants to be woken from `now` up to `next`.
+    fn wake(&mut self, reader: &mut Reader, now: Instant, next: Instant) {
+        while reader.wake < next {
+            let at = reader.wake.max(now);
+            reader.server.handle_timeout(at);
+            self.take(reader, at);
+        }
+    }
 }
 
 /// Sends ten seconds to every reader.
 fn stream(readers: &mut [Reader], start: Instant) -> Sent {
-    let (packetizer, mut out) = (Packetizer::default(), Vec::new());
-    let mut sent = Sent { cpu: Duration::ZERO, bytes: 0, packets: 0, delays: Vec::new() };
-    let mut last_of = vec![start; readers.len()];
+    let (packetizer, mut sent, mut pictured) = (Packetizer::default(), Sent::default(), start);
+    let began = cpu_time();
     for tick in 0..SECONDS * 50 {
         let now = start + Duration::from_millis(tick * 20);
         let (video, idr) = (tick.is_multiple_of(2), tick.is_multiple_of(100));
         let pts = Timestamp::from_millis((tick * 20) as i64);
         let nal = vec![if idr { 0x65 } else { 0x41 }; if idr { 5 * PICTURE } else { PICTURE }];
-        let began = Instant::now();
         let picture = packetizer.packetize(&avcc::write([&nal[..]]), None);
         let sound = rtp::opus::packetize(&vec![0x78; 160].into());
-        sent.cpu += began.elapsed();
+        let video_pts = pts.to_rate(Rate::VIDEO);
+        let picture = Outgoing { kind: Kind::Video, payloads: &picture, pts: video_pts, random_access: idr };
+        let audio_pts = pts.to_rate(Rate::OPUS);
+        let sound = Outgoing { kind: Kind::Audio, payloads: &sound, pts: audio_pts, random_access: true };
         for reader in readers.iter_mut() {
-            let began = Instant::now();
             if video {
-                let pts = pts.to_rate(Rate::VIDEO);
-                reader
-                    .server
-                    .send(Outgoing { kind: Kind::Video, payloads: &picture, pts, random_access: idr }, now);
-                reader.wake = drain(&mut reader.server, &mut out);
+                sent.delays.push(reader.last.saturating_duration_since(pictured));
+                reader.server.send(picture, now);
+                sent.take(reader, now);
             }
-            let pts = pts.to_rate(Rate::OPUS);
-            reader
-                .server
-                .send(Outgoing { kind: Kind::Audio, payloads: &sound, pts, random_access: true }, now);
-            reader.wake = drain(&mut reader.server, &mut out);
-            sent.cpu += began.elapsed();
+            reader.server.send(sound, now);
+            sent.take(reader, now);
+            sent.wake(reader, now, now + Duration::from_millis(20));
         }
-        until(readers, (now, now + Duration::from_millis(20)), &mut sent, &mut last_of, &mut out);
-        if video {
-            sent.delays.extend(last_of.iter().map(|at| at.saturating_duration_since(now)));
-        }
+        pictured = if video { now } else { pictured };
     }
+    sent.cpu = cpu_time() - began;
     sent
-}
-
-/// Wakes the readers that want to be woken before the next frame, and answers as their clients would.
-fn until(
-    readers: &mut [Reader],
-    (now, next): (Instant, Instant),
-    sent: &mut Sent,
-    last_of: &mut [Instant],
-    out: &mut Vec<Transmit>,
-) {
-    for packet in out.drain(..) {
-        sent.packets += 1;
-        sent.bytes += packet.bytes.len();
-    }
-    for (reader, last) in readers.iter_mut().zip(last_of) {
-        *last = (*last).max(now);
-        while reader.wake < next {
-            let at = reader.wake.max(now);
-            let began = Instant::now();
-            reader.server.handle_timeout(at);
-            reader.wake = drain(&mut reader.server, out).max(at + Duration::from_micros(1));
-            sent.cpu += began.elapsed();
-            for packet in out.drain(..) {
-                sent.packets += 1;
-                sent.bytes += packet.bytes.len();
-                if packet.bytes.len() > 1_000 {
-                    *last = at;
-                }
-            }
-        }
-    }
 }
 
 fn percentile(delays: &mut [Duration], share: f64) -> Duration {
@@ -177,7 +179,9 @@ fn main() {
     println!(
         "{count} readers, {SECONDS} s of 2 Mbit/s picture and 64 kbit/s sound each, one thread, no sockets"
     );
-    for (name, estimation) in modes {
+    let wanted =
+        |name: &str| std::env::args().all(|arg| arg == name || !modes.iter().any(|(mode, _)| arg == *mode));
+    for (name, estimation) in modes.into_iter().filter(|(name, _)| wanted(name)) {
         let start = Instant::now();
         let before = resident();
         let (mut readers, took): (Vec<_>, Vec<_>) =
@@ -188,7 +192,7 @@ fn main() {
         let gbit = sent.bytes as f64 * 8e-9;
         println!(
             "estimation {name:8}: {:.3} CPU s/Gbit, {:.2} us/packet, {} KiB a pair when joined, {} KiB a reader more \
-             after {SECONDS} s; picture delay p50 {:?} p99 {:?}; answer {:?}",
+             after {SECONDS} s; picture delay p50 {:?} p99 {:?}; answer {:?} of CPU",
             sent.cpu.as_secs_f64() / gbit,
             sent.cpu.as_secs_f64() * 1e6 / sent.packets as f64,
             joined.saturating_sub(before) / count,

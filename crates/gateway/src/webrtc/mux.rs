@@ -53,7 +53,6 @@ pub(crate) struct Datagram {
 /// Where a session's datagrams go.
 #[derive(Debug)]
 pub(super) struct Route {
-    ufrag: String,
     sender: mpsc::Sender<Datagram>,
 }
 
@@ -107,6 +106,7 @@ impl Candidates {
 pub(crate) struct Attachment {
     mux: Arc<Mux>,
     route: Arc<Route>,
+    ufrags: Vec<String>,
     proven: Vec<(Transport, SocketAddr)>,
     batch: Batch,
 }
@@ -153,9 +153,10 @@ impl Mux {
     /// Opens routes for a session that is named `ufrag` in STUN.
     pub(crate) fn attach(self: &Arc<Self>, ufrag: &str) -> (Attachment, mpsc::Receiver<Datagram>) {
         let (sender, receiver) = mpsc::channel(SESSION_QUEUE);
-        let route = Arc::new(Route { ufrag: ufrag.to_owned(), sender });
+        let route = Arc::new(Route { sender });
         self.by_ufrag.write().insert(ufrag.to_owned(), Arc::clone(&route));
-        (Attachment { mux: Arc::clone(self), route, proven: Vec::new(), batch: Batch::default() }, receiver)
+        let (mux, ufrags) = (Arc::clone(self), vec![ufrag.to_owned()]);
+        (Attachment { mux, route, ufrags, proven: Vec::new(), batch: Batch::default() }, receiver)
     }
 
     /// The session that STUN names.
@@ -247,6 +248,17 @@ impl Attachment {
         self.batch.push((destination, source.ip()), bytes);
     }
 
+    /// The session restarts ICE: its peer will name it `ufrag`. Checks under way still name it as before, so the last
+    /// name stays too.
+    pub(crate) fn rename(&mut self, ufrag: &str) {
+        let mut by_ufrag = self.mux.by_ufrag.write();
+        by_ufrag.insert(ufrag.to_owned(), Arc::clone(&self.route));
+        self.ufrags.push(ufrag.to_owned());
+        if self.ufrags.len() > 2 {
+            by_ufrag.remove(&self.ufrags.remove(0));
+        }
+    }
+
     /// Sends what is queued.
     pub(crate) fn flush(&mut self) {
         if self.batch.count > 0 {
@@ -269,7 +281,12 @@ impl Attachment {
 impl Drop for Attachment {
     fn drop(&mut self) {
         self.flush();
-        self.mux.by_ufrag.write().remove(&self.route.ufrag);
+        {
+            let mut by_ufrag = self.mux.by_ufrag.write();
+            for ufrag in &self.ufrags {
+                by_ufrag.remove(ufrag);
+            }
+        }
         let mut by_address = self.mux.by_address.write();
         for key in &self.proven {
             if by_address.get(key).is_some_and(|route| Arc::ptr_eq(route, &self.route)) {

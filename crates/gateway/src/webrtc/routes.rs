@@ -51,26 +51,28 @@ impl<'a> Target<'a> {
 /// Answers WHIP and WHEP requests and passes the others on.
 pub async fn layer(State(webrtc): State<Arc<WebRtc>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    let allowed = webrtc.allowed_origin(request.headers());
     match Target::parse(&path) {
         None => next.run(request).await,
-        Some(_) if request.method() == Method::OPTIONS => with_cors(options(&webrtc)),
+        Some(_) if request.method() == Method::OPTIONS => with_cors(options(&webrtc), allowed),
         Some(Target::Endpoint(action, stream)) if request.method() == Method::POST => {
             let result = offer(&webrtc, action, stream, request).await;
-            with_cors(result.unwrap_or_else(IntoResponse::into_response))
+            with_cors(result.unwrap_or_else(IntoResponse::into_response), allowed)
         }
         Some(Target::Session(secret)) if request.method() == Method::PATCH => {
-            with_cors(patch(&webrtc, secret, request).await.unwrap_or_else(IntoResponse::into_response))
+            let result = patch(&webrtc, secret, request).await;
+            with_cors(result.unwrap_or_else(IntoResponse::into_response), allowed)
         }
         Some(Target::Session(secret)) if request.method() == Method::DELETE => {
             let closed = webrtc.command(secret, Command::Close).await;
-            with_cors(closed.map_or_else(IntoResponse::into_response, |()| StatusCode::OK.into_response()))
+            with_cors(closed.map_or_else(IntoResponse::into_response, |()| StatusCode::OK.into_response()), allowed)
         }
         // RFC 9725 §4: GET, HEAD and PUT are reserved.
         Some(_) => {
             let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("accepted methods: {METHODS}"));
             let mut response = refusal.into_response();
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
-            with_cors(response)
+            with_cors(response, allowed)
         }
     }
 }
@@ -90,13 +92,27 @@ fn options(webrtc: &WebRtc) -> Response {
     response
 }
 
-/// A page of another origin may use the API; it is the credentials that decide.
-fn with_cors(mut response: Response) -> Response {
+/// Lets pages of the allowed origins see the answer; credentials are asked for all the same.
+fn with_cors(mut response: Response, allowed: Option<HeaderValue>) -> Response {
+    let Some(origin) = allowed else { return response };
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
     let exposed = HeaderValue::from_static("location, etag, link, accept-patch");
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
     response
+}
+
+impl WebRtc {
+    /// What `Access-Control-Allow-Origin` says to this request, if anything.
+    fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let origins = &self.options.allow_origins;
+        if origins.iter().any(|allowed| allowed == "*") {
+            return Some(HeaderValue::from_static("*"));
+        }
+        let origin = headers.get(header::ORIGIN)?;
+        origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
+    }
 }
 
 async fn offer(
