@@ -1,0 +1,89 @@
+//! The figures of streams and sessions for `/metrics`, read when scraped. Stream paths stay out of it: a path may be
+//! made from a patient's name.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gateway::Sessions;
+use gateway::webrtc::WebRtc;
+use hub::{Action, Hub, Protocol, StreamSnapshot};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::http::{counter, gauge};
+
+/// Reads the hub and the gateways.
+#[derive(Debug)]
+pub struct Figures {
+    hub: Hub,
+    sessions: Sessions,
+    webrtc: Arc<WebRtc>,
+}
+
+impl Figures {
+    /// Of these parts.
+    pub const fn new(hub: Hub, sessions: Sessions, webrtc: Arc<WebRtc>) -> Self {
+        Self { hub, sessions, webrtc }
+    }
+
+    fn streams(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let streams = self.hub.snapshot();
+        let renditions = |stream: &StreamSnapshot| stream.tracks.iter().filter(|track| track.rendition).count();
+        let published = streams.iter().filter(|stream| stream.published).count();
+        let subscribers = streams.iter().map(|stream| stream.readers).sum();
+        for (name, help, value) in [
+            ("medley_streams", "Streams, also those that wait for their publisher to come back", streams.len()),
+            ("medley_streams_published", "Streams that somebody feeds now", published),
+            ("medley_subscribers", "Subscriptions now", subscribers),
+            ("medley_renditions", "Sound conversions that run now", streams.iter().map(renditions).sum()),
+        ] {
+            gauge(encoder, name, help, value as f64)?;
+        }
+        let totals = self.hub.totals();
+        for (name, help, value) in [
+            ("medley_frames_in", "Frames of publishers since the start", totals.frames_in),
+            ("medley_frame_bytes_in", "Payload bytes of those frames", totals.bytes_in),
+            ("medley_frames_dropped", "Frames that slow subscribers were not given", totals.frames_dropped),
+        ] {
+            counter(encoder, name, help, value)?;
+        }
+        Ok(())
+    }
+
+    fn sessions(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let sessions = self.sessions.snapshot();
+        let kind = ConstGauge::new(0_u64).metric_type();
+        let mut family = encoder.encode_descriptor("medley_sessions", "Sessions now", None, kind)?;
+        for protocol in [Protocol::Rtmp, Protocol::WebRtc] {
+            for action in [Action::Publish, Action::Read] {
+                let count = sessions.iter().filter(|one| (one.protocol, one.action) == (protocol, action)).count();
+                let labels = [("protocol", protocol.to_string()), ("action", action.to_string())];
+                ConstGauge::new(count as u64).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = self.sessions.counters();
+        let (unknown, overflow) = self.webrtc.datagrams_dropped();
+        for (name, help, value) in [
+            ("medley_connections_refused", "Connections and offers beyond a limit", read(&counters.refused)),
+            ("medley_handshake_timeouts", "Connections that said nothing in time", read(&counters.handshake_timeouts)),
+            ("medley_protocol_errors", "Connections ended for breaking their protocol", read(&counters.protocol_errors)),
+            ("medley_requests_denied", "Requests that were not permitted", read(&counters.denied)),
+            ("medley_session_panics", "Sessions that ended by a bug", read(&counters.panics)),
+            ("medley_datagrams_unknown", "Datagrams from strangers, dropped", unknown),
+            ("medley_datagrams_overflow", "Datagrams for sessions that were too slow", overflow),
+        ] {
+            counter(encoder, name, help, value)?;
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.streams(&mut encoder)?;
+        self.sessions(&mut encoder)
+    }
+}

@@ -1,0 +1,198 @@
+//! The running server: binds every socket, wires the parts, runs and stops them in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use axum::Router;
+use gateway::{Sessions, rtmp, webrtc};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::UserAuthorizer;
+use crate::config::{Config, Origin};
+use crate::figures::Figures;
+use crate::http::{self, Bound, Metrics, Phase, Status};
+use crate::renditions::Renditions;
+use crate::{pages, reachable};
+
+/// A server whose sockets are bound; nothing is served yet.
+///
+/// Binding comes first and all at once: a port that is taken is told before anything runs.
+#[derive(Debug)]
+pub struct Server {
+    hub: hub::Hub,
+    sessions: Sessions,
+    authorizer: Arc<UserAuthorizer>,
+    rtmp: Option<(TcpListener, rtmp::Options)>,
+    webrtc: Arc<webrtc::WebRtc>,
+    http: Vec<Bound>,
+    status: Status,
+    shutdown: CancellationToken,
+}
+
+impl Server {
+    /// Binds what `config` names.
+    ///
+    /// # Errors
+    /// Which socket could not be bound, and why.
+    pub async fn bind(config: &Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
+        let authorizer = UserAuthorizer::new(config.users.clone()).context("no random numbers")?;
+        let authorizer = Arc::new(authorizer);
+        let sessions = Sessions::default();
+        let hub = hub::Hub::new(hub_options(config), Arc::new(renditions(config)), Arc::clone(&authorizer) as _);
+        let rtmp = match config.listen.rtmp {
+            Some(address) => Some((bind_tcp("rtmp", address).await?, rtmp_options(config))),
+            None => None,
+        };
+        let ports = ice_ports(config).await?;
+        let webrtc =
+            webrtc::WebRtc::new(hub.clone(), sessions.clone(), webrtc_options(config), ports, shutdown.clone())
+                .context("listen.ice: the socket cannot be set up")?;
+        let options = http::Options {
+            max_connections: config.limits.connections as usize,
+            header_timeout: config.limits.handshake_timeout_ms,
+        };
+        let mut http = Vec::new();
+        for (name, address) in [("http", config.listen.http), ("webrtc", config.listen.webrtc)] {
+            if let Some(address) = address {
+                let bound = Bound::bind(name, address, options).await;
+                http.push(bound.with_context(|| format!("listen.{name}: {address} cannot be bound"))?);
+            }
+        }
+        Ok(Self { hub, sessions, authorizer, rtmp, webrtc, http, status: Status::default(), shutdown })
+    }
+
+    /// Where the listener `name` of `[listen]` is reached; tells the port that port 0 became.
+    pub fn address(&self, name: &str) -> Option<SocketAddr> {
+        if name == "rtmp" {
+            return self.rtmp.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+        }
+        self.http.iter().find(|bound| bound.name() == name).and_then(|bound| bound.local_addr().ok())
+    }
+
+    /// The hub, for parts of this process that publish or read themselves.
+    pub const fn hub(&self) -> &hub::Hub {
+        &self.hub
+    }
+
+    /// Serves until shutdown, with `extra` routes beside its own. On shutdown readers are told, publishers closed, and
+    /// requests under way ended.
+    ///
+    /// # Errors
+    /// When a media socket fails while the server runs.
+    pub async fn run(self, extra: Router) -> anyhow::Result<()> {
+        let router = self.router().merge(extra);
+        let Self { hub, sessions, rtmp, webrtc, http, status, shutdown, .. } = self;
+        let tasks = TaskTracker::new();
+        for bound in http {
+            tracing::info!(listener = bound.name(), address = %bound.local_addr()?, "listening");
+            tasks.spawn(bound.serve(router.clone(), shutdown.clone()));
+        }
+        let mut media = tokio::task::JoinSet::new();
+        if let Some((listener, options)) = rtmp {
+            tracing::info!(listener = "rtmp", address = %listener.local_addr()?, "listening");
+            let context = gateway::rtmp::Context { hub: hub.clone(), sessions: sessions.clone(), options };
+            media.spawn(gateway::rtmp::serve(listener, context, shutdown.clone()));
+        }
+        media.spawn(async move { webrtc.run().await });
+        status.enter(Phase::Ok);
+        let failed = tokio::select! {
+            () = shutdown.cancelled() => None,
+            Some(ended) = media.join_next() => Some(ended),
+        };
+        status.enter(Phase::Stopping);
+        tracing::info!("stopping");
+        // Readers are told by the end of their streams, before their sockets are closed.
+        hub.close();
+        shutdown.cancel();
+        while media.join_next().await.is_some() {}
+        tasks.close();
+        tasks.wait().await;
+        tracing::info!("stopped");
+        match failed {
+            Some(ended) => ended?.context("a media socket failed"),
+            None => Ok(()),
+        }
+    }
+
+    fn router(&self) -> Router {
+        let mut metrics = Metrics::new();
+        metrics.register_listeners(self.http.iter().map(|bound| (bound.name(), bound.counters())).collect());
+        metrics.register(Figures::new(self.hub.clone(), self.sessions.clone(), Arc::clone(&self.webrtc)));
+        let media = axum::middleware::from_fn_with_state(Arc::clone(&self.webrtc), webrtc::layer);
+        Router::new()
+            .merge(self.status.clone().routes())
+            .merge(metrics.routes(Arc::clone(&self.authorizer)))
+            .merge(pages::routes::<pages::Dist>())
+            .layer(media)
+    }
+}
+
+async fn bind_tcp(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listen.{name}: {address} cannot be bound"))
+}
+
+/// UDP and TCP on the same number; with port 0, on the number that UDP was given.
+async fn ice_ports(config: &Config) -> anyhow::Result<webrtc::Ports> {
+    let Some(address) = config.listen.ice else {
+        return Ok(webrtc::Ports { udp: None, tcp: None, reachable: Vec::new() });
+    };
+    let udp = UdpSocket::bind(address).await;
+    let udp = udp.with_context(|| format!("listen.ice: UDP {address} cannot be bound"))?;
+    let bound = udp.local_addr()?;
+    let tcp = bind_tcp("ice", bound).await?;
+    let reachable = reachable::addresses(&config.general.public_hosts, bound).await?;
+    tracing::info!(listener = "ice", address = %bound, candidates = reachable.len(), "listening");
+    Ok(webrtc::Ports { udp: Some(udp), tcp: Some(tcp), reachable })
+}
+
+fn hub_options(config: &Config) -> hub::Options {
+    hub::Options {
+        gop_cache: config.hub.gop_cache_ms,
+        queue: config.hub.queue_ms,
+        log_bytes: config.hub.stream_bytes as usize,
+        grace: config.hub.grace_ms,
+        keyframe_interval: config.hub.keyframe_interval_ms,
+        keyframe_throttle: config.hub.keyframe_throttle_ms,
+        max_streams: config.limits.streams as usize,
+        max_readers: config.limits.subscribers as usize,
+    }
+}
+
+fn renditions(config: &Config) -> Renditions {
+    let bits = |kbps: Option<u32>| kbps.map(|kbps| kbps * 1_000);
+    Renditions {
+        aac_bitrate: bits(config.audio.aac_kbps),
+        aac_channels: if config.audio.aac_channels == 2 { 2 } else { 1 },
+        opus_bitrate: bits(config.audio.opus_kbps),
+    }
+}
+
+fn rtmp_options(config: &Config) -> rtmp::Options {
+    rtmp::Options {
+        max_connections: config.limits.connections as usize,
+        handshake_timeout: config.limits.handshake_timeout_ms,
+        max_message: config.limits.rtmp_message_bytes as usize,
+        ..rtmp::Options::default()
+    }
+}
+
+fn webrtc_options(config: &Config) -> webrtc::Options {
+    let server = |server: &crate::config::IceServer| {
+        let (username, credential) = server.credentials.clone().unzip();
+        webrtc::IceServer { url: server.url.clone(), username, credential }
+    };
+    let origin = |origin: &Origin| match origin {
+        Origin::Any => "*".to_owned(),
+        Origin::One(origin) => origin.clone(),
+    };
+    webrtc::Options {
+        max_sessions: config.limits.webrtc_sessions as usize,
+        connect_timeout: config.limits.handshake_timeout_ms,
+        ice_servers: config.webrtc.ice_servers.iter().map(server).collect(),
+        allow_origins: config.webrtc.allow_origins.iter().map(origin).collect(),
+        ..webrtc::Options::default()
+    }
+}

@@ -1,0 +1,4 @@
+//! The handshake of both sides, however it is cut.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::rtmp::handshake(input));

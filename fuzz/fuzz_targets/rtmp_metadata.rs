@@ -1,0 +1,4 @@
+//! `onMetaData`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| fuzz::rtmp::metadata(input));
