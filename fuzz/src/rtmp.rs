@@ -64,7 +64,7 @@ pub fn chunks(input: &[u8]) {
 
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<chunk::Message>, Option<chunk::Error>) {
     // So small that an input can reach each of them.
-    let limits = Limits { media: 2_048, command: 512, chunk_streams: 6, partial: 3_072 };
+    let limits = Limits { media: 6_144, command: 1_024, chunk_streams: 6, partial: 7_168 };
     let (mut reader, mut messages) = (Reader::new(limits), Vec::new());
     for piece in pieces {
         let mut rest = piece;

@@ -93,8 +93,8 @@ impl Server {
         let mut media = tokio::task::JoinSet::new();
         if let Some((listener, options)) = rtmp {
             tracing::info!(listener = "rtmp", address = %listener.local_addr()?, "listening");
-            let context = gateway::rtmp::Context { hub: hub.clone(), sessions: sessions.clone(), options };
-            media.spawn(gateway::rtmp::serve(listener, context, shutdown.clone()));
+            let context = rtmp::Context { hub: hub.clone(), sessions: sessions.clone(), options };
+            media.spawn(rtmp::serve(listener, context, shutdown.clone()));
         }
         media.spawn(async move { webrtc.run().await });
         status.enter(Phase::Ok);
@@ -125,7 +125,7 @@ impl Server {
         Router::new()
             .merge(self.status.clone().routes())
             .merge(metrics.routes(Arc::clone(&self.authorizer)))
-            .merge(pages::routes::<pages::Dist>())
+            .merge(pages::routes())
             .layer(media)
     }
 }

@@ -342,9 +342,10 @@ impl Stream {
             return;
         };
         clock.stamp(&mut frame, track.last_dts, now);
-        self.bytes_in
-            .fetch_add(frame.payload.len() as u64, Ordering::Relaxed);
-        self.frames_in.fetch_add(1, Ordering::Relaxed);
+        for totals in [&self.totals, &*self.hub_totals] {
+            totals.bytes_in.fetch_add(frame.payload.len() as u64, Ordering::Relaxed);
+            totals.frames_in.fetch_add(1, Ordering::Relaxed);
+        }
         track.append(log, frame, now);
         self.refresh_gop(&mut state, now);
         let end = state.log.end();
