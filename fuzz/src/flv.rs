@@ -59,7 +59,8 @@ pub fn tags(input: &[u8]) {
             match event {
                 Event::Track(info) => {
                     check_track(&info);
-                    known[usize::from(info.kind() == Kind::Audio)] = Some(info);
+                    let index = usize::from(info.kind() == Kind::Audio);
+                    known[index] = Some(info);
                 }
                 Event::Frame(frame) => {
                     let info = known[usize::from(frame.track != VIDEO)].as_ref();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -61,14 +61,6 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     });
     let body = body.get(..length.unwrap_or(0))?.to_owned();
     Some(Answer { status, body })
-}
-
-/// The address of a listener, resolved.
-///
-/// # Errors
-/// If it is none.
-pub fn loopback(port: u16) -> Result<SocketAddr> {
-    format!("127.0.0.1:{port}").parse().context("an address")
 }
 
 #[cfg(test)]

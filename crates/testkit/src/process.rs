@@ -1,7 +1,8 @@
 //! What a process costs, as Linux counts it.
 
-use std::fs;
-use std::process::{Child, Command};
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
@@ -13,18 +14,22 @@ const TICKS: f64 = 100.0;
 pub struct Process(Child);
 
 impl Process {
-    /// Starts `command` on core `core`, if one is given.
+    /// Starts `program` on core `core`, if one is given; what it prints goes to `log`.
     ///
     /// # Errors
     /// If it cannot be started.
-    pub fn start(command: Command, core: Option<usize>) -> Result<Self> {
-        let command = match core {
-            None => command,
-            Some(core) => pinned(&command, core),
+    pub fn start(program: &Path, arguments: &[&str], core: Option<usize>, log: File) -> Result<Self> {
+        let mut command = match core {
+            None => Command::new(program),
+            // taskset(1) replaces itself by the program: the id stays.
+            Some(core) => {
+                let mut command = Command::new("taskset");
+                command.arg("-c").arg(core.to_string()).arg(program);
+                command
+            }
         };
-        let mut command = command;
-        let name = command.get_program().to_owned();
-        Ok(Self(command.spawn().with_context(|| format!("{} does not start", name.display()))?))
+        command.args(arguments).stdin(Stdio::null()).stderr(log.try_clone()?).stdout(log);
+        Ok(Self(command.spawn().with_context(|| format!("{} does not start", program.display()))?))
     }
 
     /// Its id.
@@ -62,20 +67,6 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// `command` through taskset(1), which replaces itself by it: the id stays.
-fn pinned(command: &Command, core: usize) -> Command {
-    let mut pinned = Command::new("taskset");
-    pinned.arg("-c").arg(core.to_string()).arg(command.get_program()).args(command.get_args());
-    for (key, value) in command.get_envs() {
-        match value {
-            Some(value) => pinned.env(key, value),
-            None => pinned.env_remove(key),
-        };
-    }
-    pinned.stdout(std::process::Stdio::null());
-    pinned
 }
 
 /// Seconds of CPU of process `id`, or of this one (`self`).

@@ -64,11 +64,11 @@ impl Route {
 
 /// Datagrams that were not delivered, by reason; for metrics.
 #[derive(Debug, Default)]
-pub struct MuxCounters {
+pub(crate) struct MuxCounters {
     /// From an unproven address and not STUN for a session that exists.
-    pub unknown: AtomicU64,
+    pub(crate) unknown: AtomicU64,
     /// For a session that does not keep up.
-    pub overflow: AtomicU64,
+    pub(crate) overflow: AtomicU64,
 }
 
 /// The shared ports. Sessions attach to it.
