@@ -30,11 +30,16 @@ impl Figures {
 
     fn streams(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let streams = self.hub.snapshot();
-        let renditions = |stream: &StreamSnapshot| stream.tracks.iter().filter(|track| track.rendition).count();
+        let renditions =
+            |stream: &StreamSnapshot| stream.tracks.iter().filter(|track| track.rendition).count();
         let published = streams.iter().filter(|stream| stream.published).count();
         let subscribers = streams.iter().map(|stream| stream.readers).sum();
         for (name, help, value) in [
-            ("medley_streams", "Streams, also those that wait for their publisher to come back", streams.len()),
+            (
+                "medley_streams",
+                "Streams, also those that wait for their publisher to come back",
+                streams.len(),
+            ),
             ("medley_streams_published", "Streams that somebody feeds now", published),
             ("medley_subscribers", "Subscriptions now", subscribers),
             ("medley_renditions", "Sound conversions that run now", streams.iter().map(renditions).sum()),
@@ -58,7 +63,8 @@ impl Figures {
         let mut family = encoder.encode_descriptor("medley_sessions", "Sessions now", None, kind)?;
         for protocol in [Protocol::Rtmp, Protocol::WebRtc] {
             for action in [Action::Publish, Action::Read] {
-                let count = sessions.iter().filter(|one| (one.protocol, one.action) == (protocol, action)).count();
+                let count =
+                    sessions.iter().filter(|one| (one.protocol, one.action) == (protocol, action)).count();
                 let labels = [("protocol", protocol.to_string()), ("action", action.to_string())];
                 ConstGauge::new(count as u64).encode(family.encode_family(&labels)?)?;
             }
@@ -68,8 +74,16 @@ impl Figures {
         let (unknown, overflow) = self.webrtc.datagrams_dropped();
         for (name, help, value) in [
             ("medley_connections_refused", "Connections and offers beyond a limit", read(&counters.refused)),
-            ("medley_handshake_timeouts", "Connections that said nothing in time", read(&counters.handshake_timeouts)),
-            ("medley_protocol_errors", "Connections ended for breaking their protocol", read(&counters.protocol_errors)),
+            (
+                "medley_handshake_timeouts",
+                "Connections that said nothing in time",
+                read(&counters.handshake_timeouts),
+            ),
+            (
+                "medley_protocol_errors",
+                "Connections ended for breaking their protocol",
+                read(&counters.protocol_errors),
+            ),
             ("medley_requests_denied", "Requests that were not permitted", read(&counters.denied)),
             ("medley_session_panics", "Sessions that ended by a bug", read(&counters.panics)),
             ("medley_datagrams_unknown", "Datagrams from strangers, dropped", unknown),

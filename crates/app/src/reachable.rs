@@ -17,7 +17,9 @@ pub async fn addresses(hosts: &[Host], bound: SocketAddr) -> io::Result<Vec<Sock
             Host::Address(address) => found.push(*address),
             Host::Name(name) => match tokio::net::lookup_host((name.as_str(), bound.port())).await {
                 Ok(addresses) => found.extend(addresses.map(|address| address.ip())),
-                Err(error) => tracing::warn!(host = name, %error, "public_hosts: the name is not known; left out"),
+                Err(error) => {
+                    tracing::warn!(host = name, %error, "public_hosts: the name is not known; left out")
+                }
             },
         }
     }

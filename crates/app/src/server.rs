@@ -41,15 +41,21 @@ impl Server {
         let authorizer = UserAuthorizer::new(config.users.clone()).context("no random numbers")?;
         let authorizer = Arc::new(authorizer);
         let sessions = Sessions::default();
-        let hub = hub::Hub::new(hub_options(config), Arc::new(renditions(config)), Arc::clone(&authorizer) as _);
+        let hub =
+            hub::Hub::new(hub_options(config), Arc::new(renditions(config)), Arc::clone(&authorizer) as _);
         let rtmp = match config.listen.rtmp {
             Some(address) => Some((bind_tcp("rtmp", address).await?, rtmp_options(config))),
             None => None,
         };
         let ports = ice_ports(config).await?;
-        let webrtc =
-            webrtc::WebRtc::new(hub.clone(), sessions.clone(), webrtc_options(config), ports, shutdown.clone())
-                .context("listen.ice: the socket cannot be set up")?;
+        let webrtc = webrtc::WebRtc::new(
+            hub.clone(),
+            sessions.clone(),
+            webrtc_options(config),
+            ports,
+            shutdown.clone(),
+        )
+        .context("listen.ice: the socket cannot be set up")?;
         let options = http::Options {
             max_connections: config.limits.connections as usize,
             header_timeout: config.limits.handshake_timeout_ms,

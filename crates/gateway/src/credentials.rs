@@ -62,7 +62,8 @@ mod tests {
     fn each_way_of_showing_credentials_is_read() {
         assert_eq!(shown(&from_query("user=li&pass=a%26b&x=1")), [Some("li"), Some("a&b"), None]);
         assert_eq!(shown(&from_query("token=abc.def")), [None, None, Some("abc.def")]);
-        let header = |value| from_authorization(value).map(|found| shown(&found).map(|part| part.map(str::to_owned)));
+        let header =
+            |value| from_authorization(value).map(|found| shown(&found).map(|part| part.map(str::to_owned)));
         let li = || Some([Some("li".to_owned()), Some("pw".to_owned()), None]);
         assert_eq!(header("Basic bGk6cHc="), li());
         assert_eq!(header("bearer li:pw"), li());

@@ -31,9 +31,7 @@ impl StreamClock {
     /// The stream's time at `now`, once it has begun: the newest stamp and what has passed since.
     pub(crate) fn at(&self, now: Instant) -> Option<Timestamp> {
         let (newest, at) = self.newest?;
-        Some(Timestamp::from_millis(
-            newest.saturating_add(millis(now.saturating_duration_since(at))),
-        ))
+        Some(Timestamp::from_millis(newest.saturating_add(millis(now.saturating_duration_since(at)))))
     }
 
     /// Puts `frame` on the stream's timeline. `last_dts` is the last stamp that its track was given: decode times
@@ -102,33 +100,20 @@ mod tests {
 
     #[test]
     fn the_first_frame_is_the_origin() {
-        let stamps = stamp_all(
-            &mut StreamClock::default(),
-            Instant::now(),
-            &[(86_400_000, 0), (86_400_033, 33)],
-        );
+        let stamps =
+            stamp_all(&mut StreamClock::default(), Instant::now(), &[(86_400_000, 0), (86_400_033, 33)]);
         assert_eq!(stamps, [0, 33]);
     }
 
     #[test]
     fn rule_18_decode_times_strictly_increase() {
         let frames = [(0, 0), (33, 33), (33, 66), (20, 99), (132, 132)];
-        assert_eq!(
-            stamp_all(&mut StreamClock::default(), Instant::now(), &frames),
-            [0, 33, 34, 35, 132]
-        );
+        assert_eq!(stamp_all(&mut StreamClock::default(), Instant::now(), &frames), [0, 33, 34, 35, 132]);
     }
 
     #[test]
     fn a_publisher_that_restarts_its_clock_goes_on_where_time_is() {
-        let frames = [
-            (0, 0),
-            (5_000, 5_000),
-            (0, 5_033),
-            (33, 5_066),
-            (100_000, 5_100),
-            (100_033, 5_133),
-        ];
+        let frames = [(0, 0), (5_000, 5_000), (0, 5_033), (33, 5_066), (100_000, 5_100), (100_033, 5_133)];
         let stamps = stamp_all(&mut StreamClock::default(), Instant::now(), &frames);
         assert_eq!(stamps, [0, 5_000, 5_033, 5_066, 5_100, 5_133]);
     }
@@ -136,15 +121,9 @@ mod tests {
     #[test]
     fn rule_16_time_goes_on_across_publishers() {
         let (mut clock, start) = (StreamClock::default(), Instant::now());
-        assert_eq!(
-            stamp_all(&mut clock, start, &[(700, 0), (733, 33)]),
-            [0, 33]
-        );
+        assert_eq!(stamp_all(&mut clock, start, &[(700, 0), (733, 33)]), [0, 33]);
         clock.publisher_changed();
-        assert_eq!(
-            stamp_all(&mut clock, start, &[(9_000_000, 3_033), (9_000_033, 3_066)]),
-            [3_033, 3_066]
-        );
+        assert_eq!(stamp_all(&mut clock, start, &[(9_000_000, 3_033), (9_000_033, 3_066)]), [3_033, 3_066]);
     }
 
     #[test]

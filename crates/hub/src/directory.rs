@@ -144,10 +144,7 @@ impl Hub {
     /// [`HubError`].
     pub async fn permit(&self, request: PublishRequest) -> Result<PublishPermit, HubError> {
         self.shared.authorizer.authorize(&request.access).await?;
-        Ok(PublishPermit {
-            hub: self.clone(),
-            path: request.access.path,
-        })
+        Ok(PublishPermit { hub: self.clone(), path: request.access.path })
     }
 
     /// Admits a reader.
@@ -161,18 +158,9 @@ impl Hub {
             if streams.closing {
                 return Err(HubError::Closing);
             }
-            streams
-                .by_path
-                .get(&request.access.path)
-                .map(Arc::clone)
-                .ok_or(HubError::NotFound)?
+            streams.by_path.get(&request.access.path).map(Arc::clone).ok_or(HubError::NotFound)?
         };
-        Subscription::join(
-            stream,
-            Arc::clone(&self.shared.transforms),
-            request.wants,
-            request.join,
-        )
+        Subscription::join(stream, Arc::clone(&self.shared.transforms), request.wants, request.join)
     }
 
     /// Whether a stream is there. For names that mean another stream when nobody publishes under them; who may know is
@@ -183,14 +171,7 @@ impl Hub {
 
     /// What there is now, in order of the paths.
     pub fn snapshot(&self) -> Vec<StreamSnapshot> {
-        let streams: Vec<_> = self
-            .shared
-            .streams
-            .lock()
-            .by_path
-            .values()
-            .map(Arc::clone)
-            .collect();
+        let streams: Vec<_> = self.shared.streams.lock().by_path.values().map(Arc::clone).collect();
         let mut snapshots: Vec<_> = streams.iter().map(|stream| stream.snapshot()).collect();
         snapshots.sort_by(|a, b| a.path.cmp(&b.path));
         snapshots
@@ -230,7 +211,8 @@ impl Hub {
             return Err(HubError::TooManyStreams(most));
         }
         let on_end = Box::new(Leave(Arc::downgrade(&self.shared)));
-        let stream = Arc::new(Stream::new(path.clone(), self.shared.options, Arc::clone(&self.shared.totals), on_end));
+        let stream =
+            Arc::new(Stream::new(path.clone(), self.shared.options, Arc::clone(&self.shared.totals), on_end));
         streams.by_path.insert(path.clone(), Arc::clone(&stream));
         Ok(stream)
     }

@@ -21,12 +21,7 @@ pub struct StreamFrame {
 
 impl StreamFrame {
     pub(crate) fn new(frame: Frame, track: Arc<TrackInfo>, arrived: Instant) -> Self {
-        Self {
-            frame,
-            track,
-            arrived,
-            wire_forms: Mutex::new(Vec::new()),
-        }
+        Self { frame, track, arrived, wire_forms: Mutex::new(Vec::new()) }
     }
 
     /// The frame, on the stream's timeline.
@@ -46,28 +41,20 @@ impl StreamFrame {
 
     /// The bytes of this frame in some protocol, built by the first reader that asks and shared by the others: RTMP
     /// chunks, RTP payloads. A wire form is named by its type `W`, so that the hub need not know protocols.
-    pub fn wire_form<W: Any + Send + Sync>(
-        &self,
-        build: impl FnOnce(&Frame, &TrackInfo) -> W,
-    ) -> Arc<W> {
+    pub fn wire_form<W: Any + Send + Sync>(&self, build: impl FnOnce(&Frame, &TrackInfo) -> W) -> Arc<W> {
         let mut forms = self.wire_forms.lock();
         let existing = forms.iter().find(|(id, _)| *id == TypeId::of::<W>());
         if let Some(form) = existing.and_then(|(_, form)| Arc::clone(form).downcast::<W>().ok()) {
             return form;
         }
         let form = Arc::new(build(&self.frame, &self.track));
-        forms.push((
-            TypeId::of::<W>(),
-            Arc::clone(&form) as Arc<dyn Any + Send + Sync>,
-        ));
+        forms.push((TypeId::of::<W>(), Arc::clone(&form) as Arc<dyn Any + Send + Sync>));
         form
     }
 }
 
 impl fmt::Debug for StreamFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StreamFrame")
-            .field("frame", &self.frame)
-            .finish_non_exhaustive()
+        f.debug_struct("StreamFrame").field("frame", &self.frame).finish_non_exhaustive()
     }
 }

@@ -33,13 +33,7 @@ pub(crate) struct Log {
 
 impl Log {
     pub(crate) const fn new(bounds: Bounds) -> Self {
-        Self {
-            bounds,
-            frames: VecDeque::new(),
-            first: 0,
-            bytes: 0,
-            random_access: None,
-        }
+        Self { bounds, frames: VecDeque::new(), first: 0, bytes: 0, random_access: None }
     }
 
     /// The position that the next frame will have.

@@ -23,11 +23,7 @@ impl Publisher {
         generation: u64,
         evicted: watch::Receiver<Option<EndReason>>,
     ) -> Self {
-        Self {
-            stream,
-            generation,
-            evicted,
-        }
+        Self { stream, generation, evicted }
     }
 
     /// The stream's name.
@@ -40,11 +36,7 @@ impl Publisher {
     /// so that readers stay.
     pub fn add_track(&self, config: CodecConfig) -> TrackWriter {
         let track = self.stream.put_source_track(self.generation, config);
-        TrackWriter {
-            stream: Arc::clone(&self.stream),
-            generation: self.generation,
-            track,
-        }
+        TrackWriter { stream: Arc::clone(&self.stream), generation: self.generation, track }
     }
 
     /// Waits until a reader needs a random access point; at most once in [`crate::Options::keyframe_throttle`].
@@ -92,7 +84,6 @@ impl TrackWriter {
     /// publisher's own, with one origin for its tracks. After eviction the frame is dropped.
     pub fn write(&self, frame: Frame) {
         debug_assert!(!frame.payload.is_empty(), "a frame has a payload");
-        self.stream
-            .append_source(self.generation, self.track, frame, Instant::now());
+        self.stream.append_source(self.generation, self.track, frame, Instant::now());
     }
 }

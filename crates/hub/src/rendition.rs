@@ -53,12 +53,8 @@ pub trait TransformFactory: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`TransformError`] if the codec refuses the parameters.
-    fn create(
-        &self,
-        input: &TrackInfo,
-        to: Codec,
-        id: TrackId,
-    ) -> Result<Box<dyn Transform>, TransformError>;
+    fn create(&self, input: &TrackInfo, to: Codec, id: TrackId)
+    -> Result<Box<dyn Transform>, TransformError>;
 }
 
 /// A share in a running rendition; dropping the last one stops it.
@@ -111,13 +107,7 @@ pub(crate) fn start(
     let input = Subscription::of_track(Arc::clone(stream), source);
     let task = tokio::spawn(run(Arc::clone(stream), input, transform)).abort_handle();
     tracing::debug!(path = %stream.path(), from = %source.codec(), to = %codec, "rendition started");
-    Arc::new(Lease {
-        source: source.id,
-        codec,
-        id,
-        stream: Arc::downgrade(stream),
-        task,
-    })
+    Arc::new(Lease { source: source.id, codec, id, stream: Arc::downgrade(stream), task })
 }
 
 /// Reader, transform, writer, until the lease is dropped or the stream ends.
@@ -153,11 +143,5 @@ async fn run(stream: Arc<Stream>, mut input: Subscription, mut transform: Box<dy
 
 /// The wants of a rendition: its source as it is.
 pub(crate) fn wants(source: &TrackInfo) -> (Wants, Join) {
-    (
-        Wants {
-            video: vec![],
-            audio: vec![source.codec()],
-        },
-        Join::Live,
-    )
+    (Wants { video: vec![], audio: vec![source.codec()] }, Join::Live)
 }

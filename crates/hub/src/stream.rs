@@ -171,11 +171,7 @@ impl Stream {
         hub_totals: Arc<Totals>,
         on_end: Box<dyn OnEnd>,
     ) -> Self {
-        let bounds = Bounds {
-            queue: options.queue,
-            gop: options.gop_cache,
-            bytes: options.log_bytes,
-        };
+        let bounds = Bounds { queue: options.queue, gop: options.gop_cache, bytes: options.log_bytes };
         Self {
             path,
             options,
@@ -261,11 +257,7 @@ impl Stream {
             }
             state.publisher = None;
         }
-        let grace = if self.readers() == 0 {
-            Duration::ZERO
-        } else {
-            self.options.grace
-        };
+        let grace = if self.readers() == 0 { Duration::ZERO } else { self.options.grace };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             self.end(EndReason::PublisherLeft);
             return;
@@ -303,11 +295,7 @@ impl Stream {
     /// Adds or replaces the publisher's track of the config's kind.
     pub(crate) fn put_source_track(&self, generation: u64, config: CodecConfig) -> TrackId {
         let info = TrackInfo { id: VIDEO, config };
-        let id = if info.kind() == Kind::Video {
-            VIDEO
-        } else {
-            AUDIO
-        };
+        let id = if info.kind() == Kind::Video { VIDEO } else { AUDIO };
         let info = TrackInfo { id, ..info };
         let mut state = self.lock();
         if state.generation == generation {
@@ -324,20 +312,12 @@ impl Stream {
     }
 
     /// Stamps and appends a publisher's frame.
-    pub(crate) fn append_source(
-        &self,
-        generation: u64,
-        track: TrackId,
-        mut frame: Frame,
-        now: Instant,
-    ) {
+    pub(crate) fn append_source(&self, generation: u64, track: TrackId, mut frame: Frame, now: Instant) {
         let mut state = self.lock();
         if state.generation != generation || state.ended.is_some() {
             return;
         }
-        let State {
-            tracks, clock, log, ..
-        } = &mut *state;
+        let State { tracks, clock, log, .. } = &mut *state;
         let Some(track) = tracks.iter_mut().find(|known| known.info.id == track) else {
             return;
         };
@@ -381,19 +361,11 @@ impl Stream {
     fn refresh_gop(&self, state: &mut State, now: Instant) {
         let since = |at: Instant| now.saturating_duration_since(at);
         let interval = self.options.keyframe_interval * if self.readers() == 0 { 2 } else { 1 };
-        let fresh = state
-            .log
-            .random_access()
-            .and_then(|at| state.log.get(at))
-            .map(|frame| since(frame.arrived()));
+        let fresh =
+            state.log.random_access().and_then(|at| state.log.get(at)).map(|frame| since(frame.arrived()));
         let asked = state.asked_for_keyframe.map(since);
-        let has_video = state
-            .tracks
-            .iter()
-            .any(|track| track.info.kind() == Kind::Video);
-        if has_video
-            && fresh.is_none_or(|age| age >= interval)
-            && asked.is_none_or(|age| age >= interval / 2)
+        let has_video = state.tracks.iter().any(|track| track.info.kind() == Kind::Video);
+        if has_video && fresh.is_none_or(|age| age >= interval) && asked.is_none_or(|age| age >= interval / 2)
         {
             state.asked_for_keyframe = Some(now);
             self.keyframes.request();
@@ -403,15 +375,8 @@ impl Stream {
     /// The running rendition of `source` as `codec`, if there is one.
     pub(crate) fn rendition(&self, source: TrackId, codec: Codec) -> Option<Arc<Lease>> {
         // Collected before any is dropped: the drop of a last lease takes the lock.
-        let running: Vec<_> = self
-            .lock()
-            .renditions
-            .iter()
-            .filter_map(Weak::upgrade)
-            .collect();
-        running
-            .into_iter()
-            .find(|lease| lease.source() == source && lease.codec() == codec)
+        let running: Vec<_> = self.lock().renditions.iter().filter_map(Weak::upgrade).collect();
+        running.into_iter().find(|lease| lease.source() == source && lease.codec() == codec)
     }
 
     /// A name for a new rendition.
@@ -436,9 +401,7 @@ impl Stream {
 
     pub(crate) fn reader_joined(&self) -> Result<(), usize> {
         let admit = |readers: usize| (readers < self.options.max_readers).then_some(readers + 1);
-        self.readers
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, admit)
-            .map(drop)
+        self.readers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, admit).map(drop)
     }
 
     pub(crate) fn reader_left(&self) {
@@ -457,10 +420,7 @@ impl Stream {
 
     pub(crate) fn snapshot(&self) -> StreamSnapshot {
         let state = self.lock();
-        let track = |track: &Track| TrackSnapshot {
-            codec: track.info.codec(),
-            rendition: track.rendition,
-        };
+        let track = |track: &Track| TrackSnapshot { codec: track.info.codec(), rendition: track.rendition };
         StreamSnapshot {
             path: self.path.clone(),
             published: state.publisher.is_some(),
@@ -474,32 +434,18 @@ impl Stream {
 impl State {
     /// The publisher's own tracks.
     pub(crate) fn source_tracks(&self) -> impl Iterator<Item = &Arc<TrackInfo>> {
-        self.tracks
-            .iter()
-            .filter(|track| !track.rendition)
-            .map(|track| &track.info)
+        self.tracks.iter().filter(|track| !track.rendition).map(|track| &track.info)
     }
 
     pub(crate) fn track(&self, id: TrackId) -> Option<&Arc<TrackInfo>> {
-        self.tracks
-            .iter()
-            .find(|track| track.info.id == id)
-            .map(|track| &track.info)
+        self.tracks.iter().find(|track| track.info.id == id).map(|track| &track.info)
     }
 
     fn put_track(&mut self, info: TrackInfo, rendition: bool) {
-        match self
-            .tracks
-            .iter_mut()
-            .find(|track| track.info.id == info.id)
-        {
+        match self.tracks.iter_mut().find(|track| track.info.id == info.id) {
             Some(track) if *track.info == info => return,
             Some(track) => track.info = Arc::new(info),
-            None => self.tracks.push(Track {
-                info: Arc::new(info),
-                last_dts: None,
-                rendition,
-            }),
+            None => self.tracks.push(Track { info: Arc::new(info), last_dts: None, rendition }),
         }
         self.tracks_version += 1;
     }
@@ -509,10 +455,6 @@ impl Track {
     fn append(&mut self, log: &mut Log, mut frame: Frame, now: Instant) {
         frame.track = self.info.id;
         self.last_dts = Some(frame.dts);
-        log.push(Arc::new(StreamFrame::new(
-            frame,
-            Arc::clone(&self.info),
-            now,
-        )));
+        log.push(Arc::new(StreamFrame::new(frame, Arc::clone(&self.info), now)));
     }
 }

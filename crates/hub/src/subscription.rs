@@ -87,11 +87,7 @@ impl LiveFrame {
 
     /// A copy of the frame with this reader's timestamps; the payload is shared.
     pub fn to_frame(&self) -> Frame {
-        Frame {
-            pts: self.pts(),
-            dts: self.dts(),
-            ..self.frame.frame().clone()
-        }
+        Frame { pts: self.pts(), dts: self.dts(), ..self.frame.frame().clone() }
     }
 }
 
@@ -165,11 +161,7 @@ impl Subscription {
         subscription
     }
 
-    fn new(
-        stream: Arc<Stream>,
-        transforms: Option<Arc<dyn TransformFactory>>,
-        wants: Wants,
-    ) -> Self {
+    fn new(stream: Arc<Stream>, transforms: Option<Arc<dyn TransformFactory>>, wants: Wants) -> Self {
         let head = stream.watch_head();
         Self {
             stream,
@@ -241,16 +233,10 @@ impl Subscription {
     /// Puts the cursor where `join` says.
     fn place(&mut self, join: Join) {
         let state = self.stream.lock();
-        let start = if self.wants.video.is_empty() {
-            None
-        } else {
-            state.log.random_access()
-        };
+        let start = if self.wants.video.is_empty() { None } else { state.log.random_access() };
         let (Some(start), true) = (start, join != Join::Live) else {
             self.cursor = state.log.end();
-            let has_video = state
-                .source_tracks()
-                .any(|track| track.kind() == Kind::Video);
+            let has_video = state.source_tracks().any(|track| track.kind() == Kind::Video);
             drop(state);
             if has_video && self.transforms.is_some() {
                 self.request_keyframe();
@@ -261,10 +247,8 @@ impl Subscription {
         if let Join::LiveEdge { spacing } = join {
             self.squeeze = squeeze(&state, start, spacing);
         }
-        let gop_age = state
-            .log
-            .get(start)
-            .map(|frame| self.joined.saturating_duration_since(frame.arrived()));
+        let gop_age =
+            state.log.get(start).map(|frame| self.joined.saturating_duration_since(frame.arrived()));
         drop(state);
         // The burst shows a picture at once; a fresh random access point from a publisher that can be asked spares
         // the next reader and this one's decoder the length of it.
@@ -277,24 +261,13 @@ impl Subscription {
     fn choose(&mut self) {
         let (sources, version) = {
             let state = self.stream.lock();
-            (
-                state.source_tracks().map(Arc::clone).collect::<Vec<_>>(),
-                state.tracks_version,
-            )
+            (state.source_tracks().map(Arc::clone).collect::<Vec<_>>(), state.tracks_version)
         };
         let previous = std::mem::take(&mut self.choices);
         for source in sources {
-            let wanted = if source.kind() == Kind::Video {
-                &self.wants.video
-            } else {
-                &self.wants.audio
-            };
+            let wanted = if source.kind() == Kind::Video { &self.wants.video } else { &self.wants.audio };
             let mut choice = if wanted.contains(&source.codec()) {
-                Some(Choice {
-                    taken: source.id,
-                    told: None,
-                    _rendition: None,
-                })
+                Some(Choice { taken: source.id, told: None, _rendition: None })
             } else {
                 self.derive(&source, wanted)
             };
@@ -311,18 +284,12 @@ impl Subscription {
     /// Takes a share in the rendition of `source` in the first of the `wanted` codecs that can be made.
     fn derive(&self, source: &Arc<TrackInfo>, wanted: &[Codec]) -> Option<Choice> {
         let transforms = self.transforms.as_ref()?;
-        let codec = *wanted
-            .iter()
-            .find(|&&codec| transforms.supports(source.codec(), codec))?;
+        let codec = *wanted.iter().find(|&&codec| transforms.supports(source.codec(), codec))?;
         let lease = match self.stream.rendition(source.id, codec) {
             Some(lease) => lease,
             None => self.start_rendition(transforms.as_ref(), source, codec)?,
         };
-        Some(Choice {
-            taken: lease.id(),
-            told: None,
-            _rendition: Some(lease),
-        })
+        Some(Choice { taken: lease.id(), told: None, _rendition: Some(lease) })
     }
 
     fn start_rendition(
@@ -362,9 +329,7 @@ impl Subscription {
     /// Moves frames from the log to `ready`, at most [`BATCH`].
     fn fill(&mut self) {
         if self.ended {
-            self.ready.push_back(Delivery::End(
-                self.stream.lock().ended.unwrap_or(EndReason::ServerClosing),
-            ));
+            self.ready.push_back(Delivery::End(self.stream.lock().ended.unwrap_or(EndReason::ServerClosing)));
             return;
         }
         if self.stream.lock().tracks_version != self.chosen_at {
@@ -395,29 +360,14 @@ impl Subscription {
             return;
         };
         let queue = self.stream.options().queue;
-        let is_late =
-            |arrived: Instant| newest.saturating_duration_since(arrived.max(self.joined)) > queue;
+        let is_late = |arrived: Instant| newest.saturating_duration_since(arrived.max(self.joined)) > queue;
         let overtaken = self.cursor < state.log.first();
-        if !overtaken
-            && !state
-                .log
-                .get(self.cursor)
-                .is_some_and(|frame| is_late(frame.arrived()))
-        {
+        if !overtaken && !state.log.get(self.cursor).is_some_and(|frame| is_late(frame.arrived())) {
             return;
         }
-        let fresh = |&at: &u64| {
-            at > self.cursor
-                && state
-                    .log
-                    .get(at)
-                    .is_some_and(|frame| !is_late(frame.arrived()))
-        };
-        let target = state
-            .log
-            .random_access()
-            .filter(fresh)
-            .unwrap_or_else(|| state.log.end());
+        let fresh =
+            |&at: &u64| at > self.cursor && state.log.get(at).is_some_and(|frame| !is_late(frame.arrived()));
+        let target = state.log.random_access().filter(fresh).unwrap_or_else(|| state.log.end());
         let frames = target - self.cursor;
         self.cursor = target;
         self.awaits_random_access = true;
@@ -431,17 +381,11 @@ impl Subscription {
 
     /// Hands one frame of the log to the reader, if it is one of its tracks and can be decoded.
     fn take(&mut self, frame: Arc<StreamFrame>) {
-        let in_burst = self
-            .squeeze
-            .is_some_and(|squeeze| self.cursor < squeeze.edge);
+        let in_burst = self.squeeze.is_some_and(|squeeze| self.cursor < squeeze.edge);
         if !in_burst {
             self.squeeze = None;
         }
-        let Some(choice) = self
-            .choices
-            .iter_mut()
-            .find(|choice| choice.taken == frame.frame().track)
-        else {
+        let Some(choice) = self.choices.iter_mut().find(|choice| choice.taken == frame.frame().track) else {
             return;
         };
         let squeezed = if frame.track().kind() == Kind::Video {
@@ -449,25 +393,18 @@ impl Subscription {
                 return;
             }
             self.awaits_random_access = false;
-            self.squeeze
-                .as_mut()
-                .map(|squeeze| squeeze.next(frame.frame()))
+            self.squeeze.as_mut().map(|squeeze| squeeze.next(frame.frame()))
         } else if in_burst {
             return;
         } else {
             None
         };
-        if choice
-            .told
-            .as_ref()
-            .is_none_or(|told| !Arc::ptr_eq(told, frame.track()) && told != frame.track())
+        if choice.told.as_ref().is_none_or(|told| !Arc::ptr_eq(told, frame.track()) && told != frame.track())
         {
-            self.ready
-                .push_back(Delivery::Track(Arc::clone(frame.track())));
+            self.ready.push_back(Delivery::Track(Arc::clone(frame.track())));
         }
         choice.told = Some(Arc::clone(frame.track()));
-        self.ready
-            .push_back(Delivery::Frame(LiveFrame { frame, squeezed }));
+        self.ready.push_back(Delivery::Frame(LiveFrame { frame, squeezed }));
     }
 }
 
@@ -482,28 +419,12 @@ impl Drop for Subscription {
 /// Plans the squeeze of the video frames from `start` to the end of the log.
 fn squeeze(state: &State, start: u64, spacing: Timestamp) -> Option<Squeeze> {
     let edge = state.log.end();
-    let video = |at: u64| {
-        state
-            .log
-            .get(at)
-            .filter(|frame| frame.track().kind() == Kind::Video)
-    };
+    let video = |at: u64| state.log.get(at).filter(|frame| frame.track().kind() == Kind::Video);
     let first = video(start)?.frame().dts;
     let live = (start..edge).rev().find_map(video)?.frame().dts;
     let count = i64::try_from((start..edge).filter_map(video).count()).ok()?;
-    let interval = live
-        .minus(first)
-        .ticks()
-        .checked_div(count - 1)
-        .unwrap_or(1)
-        .max(1);
-    Some(Squeeze {
-        edge,
-        live,
-        spacing: spacing.to_rate(live.rate()),
-        left: count - 1,
-        interval,
-    })
+    let interval = live.minus(first).ticks().checked_div(count - 1).unwrap_or(1).max(1);
+    Some(Squeeze { edge, live, spacing: spacing.to_rate(live.rate()), left: count - 1, interval })
 }
 
 impl Squeeze {

@@ -10,13 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hub::{
-    AccessRequest, Action, Authorizer, Credentials, Delivery, Denied, EndReason, Hub, HubError,
-    Join, Options, Protocol, PublishRequest, Publisher, SubscribeRequest, Subscription,
-    TrackWriter, Transform, TransformError, TransformFactory, Wants,
+    AccessRequest, Action, Authorizer, Credentials, Delivery, Denied, EndReason, Hub, HubError, Join,
+    Options, Protocol, PublishRequest, Publisher, SubscribeRequest, Subscription, TrackWriter, Transform,
+    TransformError, TransformFactory, Wants,
 };
-use media::{
-    Codec, CodecConfig, Frame, Pii, Rate, StreamPath, Timestamp, TrackId, TrackInfo, h264, opus,
-};
+use media::{Codec, CodecConfig, Frame, Pii, Rate, StreamPath, Timestamp, TrackId, TrackInfo, h264, opus};
 use tokio::time::{advance, timeout};
 
 #[derive(Debug)]
@@ -28,13 +26,7 @@ impl Authorizer for ReadersOf {
         request: &'a AccessRequest,
     ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
         let allowed = request.path.as_str().starts_with(self.0);
-        Box::pin(async move {
-            if allowed {
-                Ok(())
-            } else {
-                Err(Denied::NotPermitted)
-            }
-        })
+        Box::pin(async move { if allowed { Ok(()) } else { Err(Denied::NotPermitted) } })
     }
 }
 
@@ -55,23 +47,12 @@ impl TransformFactory for Prefixing {
         (from, to) == (Codec::Opus, Codec::Aac)
     }
 
-    fn create(
-        &self,
-        _: &TrackInfo,
-        _: Codec,
-        id: TrackId,
-    ) -> Result<Box<dyn Transform>, TransformError> {
+    fn create(&self, _: &TrackInfo, _: Codec, id: TrackId) -> Result<Box<dyn Transform>, TransformError> {
         self.running.fetch_add(1, Ordering::SeqCst);
         self.started.fetch_add(1, Ordering::SeqCst);
         let config = media::aac::AudioConfig::lc(Rate::OPUS, 1).unwrap();
-        let output = TrackInfo {
-            id,
-            config: CodecConfig::Aac(config),
-        };
-        Ok(Box::new(Prefixer {
-            output,
-            running: Arc::clone(&self.running),
-        }))
+        let output = TrackInfo { id, config: CodecConfig::Aac(config) };
+        Ok(Box::new(Prefixer { output, running: Arc::clone(&self.running) }))
     }
 }
 
@@ -86,22 +67,12 @@ impl Transform for Prefixer {
 
     fn push(&mut self, frame: &Frame, out: &mut Vec<Frame>) {
         let payload = [b"aac:", &frame.payload[..]].concat().into();
-        out.push(Frame {
-            track: self.output.id,
-            payload,
-            ..frame.clone()
-        });
+        out.push(Frame { track: self.output.id, payload, ..frame.clone() });
     }
 
     fn silence_until(&mut self, until: Timestamp, out: &mut Vec<Frame>) {
         let payload = Bytes::from_static(b"silence");
-        out.push(Frame {
-            track: self.output.id,
-            pts: until,
-            dts: until,
-            random_access: true,
-            payload,
-        });
+        out.push(Frame { track: self.output.id, pts: until, dts: until, random_access: true, payload });
     }
 }
 
@@ -123,14 +94,7 @@ fn access(action: Action, path: &str) -> AccessRequest {
 
 fn hub_with(options: Options) -> (Hub, Arc<Prefixing>) {
     let transforms = Arc::new(Prefixing::default());
-    (
-        Hub::new(
-            options,
-            Arc::clone(&transforms) as _,
-            Arc::new(ReadersOf("ward")),
-        ),
-        transforms,
-    )
+    (Hub::new(options, Arc::clone(&transforms) as _, Arc::new(ReadersOf("ward"))), transforms)
 }
 
 fn hub() -> Hub {
@@ -138,33 +102,17 @@ fn hub() -> Hub {
 }
 
 async fn publish(hub: &Hub, path: &str) -> Publisher {
-    hub.publish(PublishRequest {
-        access: access(Action::Publish, path),
-    })
-    .await
-    .unwrap()
+    hub.publish(PublishRequest { access: access(Action::Publish, path) }).await.unwrap()
 }
 
 async fn subscribe(hub: &Hub, path: &str, join: Join) -> Subscription {
-    let wants = Wants {
-        video: vec![Codec::H264],
-        audio: vec![Codec::Aac],
-    };
-    hub.subscribe(SubscribeRequest {
-        access: access(Action::Read, path),
-        wants,
-        join,
-    })
-    .await
-    .unwrap()
+    let wants = Wants { video: vec![Codec::H264], audio: vec![Codec::Aac] };
+    hub.subscribe(SubscribeRequest { access: access(Action::Read, path), wants, join }).await.unwrap()
 }
 
 fn h264_config(level: u8) -> CodecConfig {
     let sps = vec![Bytes::from(vec![0x67, 0x42, 0xe0, level])];
-    CodecConfig::H264(h264::ParameterSets {
-        sps,
-        pps: vec![Bytes::from_static(&[0x68, 0xce])],
-    })
+    CodecConfig::H264(h264::ParameterSets { sps, pps: vec![Bytes::from_static(&[0x68, 0xce])] })
 }
 
 fn opus_config() -> CodecConfig {
@@ -174,13 +122,7 @@ fn opus_config() -> CodecConfig {
 fn write(track: &TrackWriter, millis: i64, random_access: bool) {
     let at = Timestamp::from_millis(millis).to_rate(Rate::VIDEO);
     let payload = Bytes::from(millis.to_string());
-    track.write(Frame {
-        track: TrackId(0),
-        pts: at,
-        dts: at,
-        random_access,
-        payload,
-    });
+    track.write(Frame { track: TrackId(0), pts: at, dts: at, random_access, payload });
 }
 
 /// What is there now: tracks as their codec, frames as `payload@dts`.
@@ -208,30 +150,16 @@ fn drain(subscription: &mut Subscription) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn nobody_gets_in_without_permission_and_nothing_is_left_behind() {
     let hub = hub();
-    let refused = hub
-        .publish(PublishRequest {
-            access: access(Action::Publish, "street"),
-        })
-        .await;
+    let refused = hub.publish(PublishRequest { access: access(Action::Publish, "street") }).await;
     assert_eq!(refused.err(), Some(HubError::Denied(Denied::NotPermitted)));
     assert!(hub.snapshot().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_of_a_path_without_publisher_is_told_so() {
-    let wants = Wants {
-        video: vec![],
-        audio: vec![],
-    };
-    let request = SubscribeRequest {
-        access: access(Action::Read, "ward"),
-        wants,
-        join: Join::Live,
-    };
-    assert_eq!(
-        hub().subscribe(request).await.err(),
-        Some(HubError::NotFound)
-    );
+    let wants = Wants { video: vec![], audio: vec![] };
+    let request = SubscribeRequest { access: access(Action::Read, "ward"), wants, join: Join::Live };
+    assert_eq!(hub().subscribe(request).await.err(), Some(HubError::NotFound));
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,14 +170,7 @@ async fn rule_15_a_late_reader_starts_at_the_gop_squeezed_to_the_live_edge() {
     for frame in 0..30 {
         write(&video, frame * 33, frame == 0);
     }
-    let mut reader = subscribe(
-        &hub,
-        "ward",
-        Join::LiveEdge {
-            spacing: Timestamp::from_millis(1),
-        },
-    )
-    .await;
+    let mut reader = subscribe(&hub, "ward", Join::LiveEdge { spacing: Timestamp::from_millis(1) }).await;
     let seen = drain(&mut reader);
     assert_eq!(seen[..3], ["H264", "0@928", "33@929"]);
     assert_eq!(seen.last().unwrap(), "957@957");
@@ -275,9 +196,7 @@ async fn a_reader_without_cached_gop_waits_for_a_random_access_point_and_asks_fo
     let publisher = publish(&hub, "ward").await;
     let video = publisher.add_track(h264_config(31));
     let mut reader = subscribe(&hub, "ward", Join::Live).await;
-    timeout(Duration::from_secs(1), publisher.keyframe_requested())
-        .await
-        .expect("the publisher is asked");
+    timeout(Duration::from_secs(1), publisher.keyframe_requested()).await.expect("the publisher is asked");
     write(&video, 0, false);
     write(&video, 33, true);
     assert_eq!(drain(&mut reader), ["H264", "33@33"]);
@@ -295,11 +214,7 @@ async fn rule_9_keyframe_requests_are_throttled_not_lost() {
         reader.request_keyframe();
     }
     publisher.keyframe_requested().await;
-    assert!(
-        start.elapsed() <= Duration::from_millis(501),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() <= Duration::from_millis(501), "{:?}", start.elapsed());
     let again = timeout(Duration::from_secs(5), publisher.keyframe_requested()).await;
     assert!(again.is_err(), "fifty requests are one");
 }
@@ -307,11 +222,7 @@ async fn rule_9_keyframe_requests_are_throttled_not_lost() {
 #[tokio::test]
 async fn rule_14_a_slow_reader_skips_to_the_next_random_access_point_and_is_told() {
     let queue = Duration::from_millis(50);
-    let (hub, _) = hub_with(Options {
-        queue,
-        gop_cache: queue,
-        ..Options::default()
-    });
+    let (hub, _) = hub_with(Options { queue, gop_cache: queue, ..Options::default() });
     let publisher = publish(&hub, "ward").await;
     let video = publisher.add_track(h264_config(31));
     let mut slow = subscribe(&hub, "ward", Join::Live).await;
@@ -326,11 +237,7 @@ async fn rule_14_a_slow_reader_skips_to_the_next_random_access_point_and_is_told
     write(&video, 200, true);
     write(&video, 233, false);
     assert_eq!(drain(&mut slow), ["H264", "gap 4", "200@200", "233@233"]);
-    assert_eq!(
-        drain(&mut quick),
-        ["200@200", "233@233"],
-        "the other reader is not disturbed"
-    );
+    assert_eq!(drain(&mut quick), ["200@200", "233@233"], "the other reader is not disturbed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -356,13 +263,8 @@ async fn readers_are_told_when_the_publisher_does_not_come_back() {
     let publisher = publish(&hub, "ward").await;
     let mut reader = subscribe(&hub, "ward", Join::Live).await;
     drop(publisher);
-    let end = timeout(Duration::from_secs(30), reader.recv())
-        .await
-        .unwrap();
-    assert!(
-        matches!(end, Delivery::End(EndReason::PublisherLeft)),
-        "{end:?}"
-    );
+    let end = timeout(Duration::from_secs(30), reader.recv()).await.unwrap();
+    assert!(matches!(end, Delivery::End(EndReason::PublisherLeft)), "{end:?}");
     assert!(hub.snapshot().is_empty());
 }
 
@@ -376,10 +278,7 @@ async fn a_second_publisher_takes_the_path_over_and_the_first_is_told() {
     write(&video, 0, true);
     drop(first);
     let stream = &hub.snapshot()[0];
-    assert!(
-        stream.published && stream.totals.frames_in == 0,
-        "the evicted publisher's writes are void"
-    );
+    assert!(stream.published && stream.totals.frames_in == 0, "the evicted publisher's writes are void");
 }
 
 #[tokio::test(start_paused = true)]
@@ -393,12 +292,8 @@ async fn rule_17_one_rendition_serves_all_its_readers_and_ends_with_the_last() {
     tokio::task::yield_now().await;
     write(&audio, 0, true);
     for reader in [&mut first, &mut second] {
-        assert!(
-            matches!(reader.recv().await, Delivery::Track(track) if track.codec() == Codec::Aac)
-        );
-        let Delivery::Frame(frame) = reader.recv().await else {
-            panic!("a frame")
-        };
+        assert!(matches!(reader.recv().await, Delivery::Track(track) if track.codec() == Codec::Aac));
+        let Delivery::Frame(frame) = reader.recv().await else { panic!("a frame") };
         assert_eq!(frame.frame().frame().payload, "aac:0");
     }
     assert_eq!(transforms.started.load(Ordering::SeqCst), 1);
@@ -409,11 +304,7 @@ async fn rule_17_one_rendition_serves_all_its_readers_and_ends_with_the_last() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(
-        transforms.running.load(Ordering::SeqCst),
-        0,
-        "nothing runs for nobody"
-    );
+    assert_eq!(transforms.running.load(Ordering::SeqCst), 0, "nothing runs for nobody");
 }
 
 #[tokio::test(start_paused = true)]
@@ -424,9 +315,7 @@ async fn rule_13_a_late_track_reaches_readers_who_are_there() {
     write(&video, 0, true);
     let mut reader = subscribe(&hub, "ward", Join::Gop).await;
     assert_eq!(drain(&mut reader), ["H264", "0@0"]);
-    let audio = publisher.add_track(CodecConfig::Aac(
-        media::aac::AudioConfig::lc(Rate::OPUS, 1).unwrap(),
-    ));
+    let audio = publisher.add_track(CodecConfig::Aac(media::aac::AudioConfig::lc(Rate::OPUS, 1).unwrap()));
     write(&audio, 20, true);
     assert_eq!(drain(&mut reader), ["AAC", "20@20"]);
 }
@@ -438,15 +327,8 @@ async fn closing_the_hub_tells_everybody_and_admits_nobody() {
     let mut reader = subscribe(&hub, "ward", Join::Live).await;
     hub.close();
     assert_eq!(publisher.evicted().await, EndReason::ServerClosing);
-    assert!(matches!(
-        reader.recv().await,
-        Delivery::End(EndReason::ServerClosing)
-    ));
-    let refused = hub
-        .publish(PublishRequest {
-            access: access(Action::Publish, "ward"),
-        })
-        .await;
+    assert!(matches!(reader.recv().await, Delivery::End(EndReason::ServerClosing)));
+    let refused = hub.publish(PublishRequest { access: access(Action::Publish, "ward") }).await;
     assert_eq!(refused.err(), Some(HubError::Closing));
 }
 
@@ -460,9 +342,7 @@ async fn a_wire_form_is_built_once_for_all_readers() {
     for _ in 0..3 {
         let mut reader = subscribe(&hub, "ward", Join::Gop).await;
         let _track = reader.recv().await;
-        let Delivery::Frame(frame) = reader.recv().await else {
-            panic!("a frame")
-        };
+        let Delivery::Frame(frame) = reader.recv().await else { panic!("a frame") };
         let form = frame.frame().wire_form(|frame, _| {
             built.fetch_add(1, Ordering::SeqCst);
             frame.payload.len()
@@ -474,32 +354,14 @@ async fn a_wire_form_is_built_once_for_all_readers() {
 
 #[tokio::test(start_paused = true)]
 async fn the_number_of_streams_and_readers_is_bounded() {
-    let (hub, _) = hub_with(Options {
-        max_streams: 1,
-        max_readers: 1,
-        ..Options::default()
-    });
+    let (hub, _) = hub_with(Options { max_streams: 1, max_readers: 1, ..Options::default() });
     let _publisher = publish(&hub, "ward").await;
-    let second = hub
-        .publish(PublishRequest {
-            access: access(Action::Publish, "ward2"),
-        })
-        .await;
+    let second = hub.publish(PublishRequest { access: access(Action::Publish, "ward2") }).await;
     assert_eq!(second.err(), Some(HubError::TooManyStreams(1)));
     let reader = subscribe(&hub, "ward", Join::Live).await;
-    let wants = Wants {
-        video: vec![],
-        audio: vec![],
-    };
-    let request = SubscribeRequest {
-        access: access(Action::Read, "ward"),
-        wants,
-        join: Join::Live,
-    };
-    assert_eq!(
-        hub.subscribe(request.clone()).await.err(),
-        Some(HubError::TooManyReaders(1))
-    );
+    let wants = Wants { video: vec![], audio: vec![] };
+    let request = SubscribeRequest { access: access(Action::Read, "ward"), wants, join: Join::Live };
+    assert_eq!(hub.subscribe(request.clone()).await.err(), Some(HubError::TooManyReaders(1)));
     drop(reader);
     assert!(hub.subscribe(request).await.is_ok());
 }

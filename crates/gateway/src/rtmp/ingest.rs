@@ -25,7 +25,8 @@ impl Ingest {
     }
 
     pub(super) const fn metadata(&mut self, metadata: &Metadata) {
-        let announced = Announced { video: metadata.video_codec.is_some(), audio: metadata.audio_codec.is_some() };
+        let announced =
+            Announced { video: metadata.video_codec.is_some(), audio: metadata.audio_codec.is_some() };
         self.demuxer.push_metadata(announced);
     }
 

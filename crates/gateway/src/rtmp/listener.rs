@@ -36,7 +36,10 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
             count(&context.sessions.counters().refused, 1);
-            tracing::warn!(limit = context.options.max_connections, "RTMP: too many connections; refused one");
+            tracing::warn!(
+                limit = context.options.max_connections,
+                "RTMP: too many connections; refused one"
+            );
             continue;
         };
         let session = session::run(Arc::clone(&context), stream, peer, shutdown.clone());

@@ -31,7 +31,11 @@ impl Outbox {
         let mut written = 0;
         while !self.buffers.is_empty() {
             let mut slices = [IoSlice::new(&[]); VECTOR];
-            let count = slices.iter_mut().zip(&self.buffers).map(|(slice, bytes)| *slice = IoSlice::new(bytes)).count();
+            let count = slices
+                .iter_mut()
+                .zip(&self.buffers)
+                .map(|(slice, bytes)| *slice = IoSlice::new(bytes))
+                .count();
             match stream.try_write_vectored(&slices[..count]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => {

@@ -275,7 +275,9 @@ impl Session {
 
     async fn play(&mut self, target: StreamTarget) -> Result<(), Ended> {
         let hub = self.context.hub.clone();
-        let Some(access) = self.access(Action::Read, &target, |path| resolve_alias(path, |path| hub.has(path))) else {
+        let Some(access) =
+            self.access(Action::Read, &target, |path| resolve_alias(path, |path| hub.has(path)))
+        else {
             return Ok(());
         };
         let path = access.path.clone();

@@ -91,7 +91,12 @@ impl Half for Egress {
         self.subscription.try_recv()
     }
 
-    fn apply(&mut self, delivery: Delivery, peer: &mut Peer<Self::Role>, entry: &SessionEntry) -> Result<(), Ended> {
+    fn apply(
+        &mut self,
+        delivery: Delivery,
+        peer: &mut Peer<Self::Role>,
+        entry: &SessionEntry,
+    ) -> Result<(), Ended> {
         match delivery {
             Delivery::Frame(frame) => Self::send(&frame, peer),
             // Parameters travel in front of each random access point.

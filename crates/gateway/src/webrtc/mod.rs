@@ -145,7 +145,8 @@ impl WebRtc {
         shutdown: CancellationToken,
     ) -> io::Result<Arc<Self>> {
         let reachable = |on: bool| if on { ports.reachable.clone() } else { Vec::new() };
-        let candidates = Candidates { udp: reachable(ports.udp.is_some()), tcp: reachable(ports.tcp.is_some()) };
+        let candidates =
+            Candidates { udp: reachable(ports.udp.is_some()), tcp: reachable(ports.tcp.is_some()) };
         let certificate = Certificate::generate().ok_or_else(|| io::Error::other("no DTLS certificate"))?;
         Ok(Arc::new(Self {
             hub,
@@ -188,7 +189,10 @@ impl WebRtc {
     async fn open(self: &Arc<Self>, access: AccessRequest, offer: &str) -> Result<Opened, Refusal> {
         if self.live.lock().len() >= self.options.max_sessions || self.shutdown.is_cancelled() {
             count(&self.sessions.counters().refused, 1);
-            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the server has as many sessions as it may"));
+            return Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server has as many sessions as it may",
+            ));
         }
         let (action, path) = (access.action, access.path.clone());
         let result = match action {
@@ -271,7 +275,10 @@ impl WebRtc {
         config.addresses = candidates.udp.iter().map(address(Proto::Udp)).collect();
         config.addresses.extend(candidates.tcp.iter().map(address(Proto::Tcp)));
         if config.addresses.is_empty() {
-            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the server's ICE port is switched off"));
+            return Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the server's ICE port is switched off",
+            ));
         }
         config.ice = self.options.ice;
         config.dtls = self.options.dtls;

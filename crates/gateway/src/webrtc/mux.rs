@@ -220,7 +220,10 @@ impl Mux {
             ecn: None,
             contents: &batch.bytes,
             segment_size: (batch.count > 1).then_some(batch.segment),
-            src_ip: socket.local_addr().is_ok_and(|local| local.ip().is_unspecified() && is_local(source)).then_some(source),
+            src_ip: socket
+                .local_addr()
+                .is_ok_and(|local| local.ip().is_unspecified() && is_local(source))
+                .then_some(source),
         };
         // A full socket buffer or an unreachable peer loses datagrams, as the network does; NACK repairs what matters.
         let _ = socket.try_io(Interest::WRITABLE, || state.try_send(socket.into(), &transmit));
@@ -235,7 +238,13 @@ const fn is_local(address: IpAddr) -> bool {
 
 impl Attachment {
     /// Queues a datagram for the peer; [`Self::flush`] sends it at the latest.
-    pub(crate) fn send(&mut self, transport: Transport, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+    pub(crate) fn send(
+        &mut self,
+        transport: Transport,
+        source: SocketAddr,
+        destination: SocketAddr,
+        bytes: &[u8],
+    ) {
         self.prove(transport, destination);
         if transport == Transport::Tcp {
             self.mux.tcp.send(destination, bytes);
@@ -302,7 +311,10 @@ impl Batch {
         let same = self.destination == Some(addresses) && bytes.len() <= self.segment;
         let last_was_full = self.bytes.len() == self.segment * self.count;
         self.count == 0
-            || (same && last_was_full && self.count < most && self.bytes.len() + bytes.len() < RECEIVE_BUFFER - 64)
+            || (same
+                && last_was_full
+                && self.count < most
+                && self.bytes.len() + bytes.len() < RECEIVE_BUFFER - 64)
     }
 
     fn push(&mut self, addresses: (SocketAddr, IpAddr), bytes: &[u8]) {

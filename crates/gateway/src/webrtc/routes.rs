@@ -65,11 +65,15 @@ pub async fn layer(State(webrtc): State<Arc<WebRtc>>, request: Request, next: Ne
         }
         Some(Target::Session(secret)) if request.method() == Method::DELETE => {
             let closed = webrtc.command(secret, Command::Close).await;
-            with_cors(closed.map_or_else(IntoResponse::into_response, |()| StatusCode::OK.into_response()), allowed)
+            with_cors(
+                closed.map_or_else(IntoResponse::into_response, |()| StatusCode::OK.into_response()),
+                allowed,
+            )
         }
         // RFC 9725 §4: GET, HEAD and PUT are reserved.
         Some(_) => {
-            let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("accepted methods: {METHODS}"));
+            let refusal =
+                Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("accepted methods: {METHODS}"));
             let mut response = refusal.into_response();
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
             with_cors(response, allowed)
@@ -121,7 +125,8 @@ async fn offer(
     stream: &str,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let path = StreamPath::new(stream).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let path =
+        StreamPath::new(stream).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     expect_content_type(request.headers(), SDP)?;
     let access = AccessRequest {
         action,
@@ -200,7 +205,8 @@ fn expect_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Refusa
 async fn text(request: Request<Body>) -> Result<String, Refusal> {
     let too_large = |_| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {LARGEST_BODY} bytes"));
     let bytes = to_bytes(request.into_body(), LARGEST_BODY).await.map_err(too_large)?;
-    String::from_utf8(bytes.into()).map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body is not UTF-8"))
+    String::from_utf8(bytes.into())
+        .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body is not UTF-8"))
 }
 
 fn remote(request: &Request) -> Result<SocketAddr, Refusal> {

@@ -59,7 +59,12 @@ pub(super) trait Half: Send + 'static {
 
     /// Does what the hub wants. One mutation of `peer` at most; true if there is more to take at once
     /// ([`Self::try_next`]).
-    fn apply(&mut self, signal: Self::Signal, peer: &mut Peer<Self::Role>, entry: &SessionEntry) -> Result<(), Ended>;
+    fn apply(
+        &mut self,
+        signal: Self::Signal,
+        peer: &mut Peer<Self::Role>,
+        entry: &SessionEntry,
+    ) -> Result<(), Ended>;
 
     /// What the hub wants done without waiting.
     fn try_next(&mut self) -> Option<Self::Signal>;
@@ -208,7 +213,10 @@ impl<H: Half> Session<H> {
     fn patch(&mut self, fragment: &str, if_match: Option<&str>) -> Result<Option<Restarted>, Refusal> {
         let stale = |tag: &str| tag != "*" && tag != self.ice_generation;
         if if_match.is_some_and(stale) {
-            return Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "the ICE session has been restarted meanwhile"));
+            return Err(Refusal::new(
+                StatusCode::PRECONDITION_FAILED,
+                "the ICE session has been restarted meanwhile",
+            ));
         }
         let refused = |error: webrtc::TrickleError| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
         let fragment = Fragment::parse(fragment).map_err(refused)?;

@@ -147,7 +147,10 @@ fn take_frame(buffer: &mut BytesMut) -> io::Result<Option<Bytes>> {
     let Some(&[high, low]) = buffer.first_chunk() else { return Ok(None) };
     let len = usize::from(u16::from_be_bytes([high, low]));
     if len > LARGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {len} bytes; at most {LARGEST}")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("a frame of {len} bytes; at most {LARGEST}"),
+        ));
     }
     if buffer.len() < 2 + len {
         return Ok(None);
