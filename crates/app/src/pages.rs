@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
+use media::StreamPath;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 /// What `npm run build` made. A debug build reads the files when they are asked for.
@@ -43,7 +44,7 @@ pub fn routes() -> Router {
 fn routes_of<A: RustEmbed + 'static>() -> Router {
     let files = Files::<A>(PhantomData);
     Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap| async move {
-        let mut response = files.answer(&method, uri.path(), &headers);
+        let mut response = files.answer(&method, &uri, &headers);
         for (name, value) in HEADERS {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
@@ -62,11 +63,16 @@ impl<A> Clone for Files<A> {
 impl<A> Copy for Files<A> {}
 
 impl<A: RustEmbed> Files<A> {
-    fn answer(self, method: &Method, path: &str, headers: &HeaderMap) -> Response {
+    fn answer(self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
+        let (path, query) = (uri.path(), uri.query());
         if method != Method::GET && method != Method::HEAD {
             return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
         }
         let Some((name, file)) = Self::find(path) else {
+            if is_stream_without_slash(path) {
+                let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+                return Redirect::temporary(&format!("{path}/{query}")).into_response();
+            }
             let html =
                 [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
             return match path {
@@ -85,7 +91,8 @@ impl<A: RustEmbed> Files<A> {
         (validators, kind, file.data).into_response()
     }
 
-    /// The file for a URL path: `/` is `index.html`, `/x` is `x` or `x.html`.
+    /// The file for a URL path: `/` is `index.html`, `/x` is `x` or `x.html`. The pages of a stream, `/{path}/` and
+    /// `/{path}/publish` as MediaMTX has them, are `index.html` too, which reads its address.
     fn find(path: &str) -> Option<(String, EmbeddedFile)> {
         let path = path.strip_prefix('/')?;
         let plain = path
@@ -94,13 +101,20 @@ impl<A: RustEmbed> Files<A> {
         if !plain {
             return None;
         }
-        let names = if path.is_empty() {
+        let of_stream = path.strip_suffix("/publish").or_else(|| path.strip_suffix('/'));
+        let names = if path.is_empty() || of_stream.is_some_and(|stream| StreamPath::new(stream).is_ok()) {
             vec!["index.html".to_owned()]
         } else {
             vec![path.to_owned(), format!("{path}.html")]
         };
         names.into_iter().find_map(|name| A::get(&name).map(|file| (name, file)))
     }
+}
+
+/// Whether `path` is a stream's page but for its last slash. A name with a dot is a file that is not there.
+fn is_stream_without_slash(path: &str) -> bool {
+    let stream = path.strip_prefix('/').filter(|stream| !stream.contains('.'));
+    stream.is_some_and(|stream| StreamPath::new(stream).is_ok())
 }
 
 /// A strong validator (RFC 9110 §8.8.3): the start of the content's SHA-256.
@@ -170,6 +184,8 @@ mod tests {
         for (path, kind, caching, content) in [
             ("/", "text/html; charset=utf-8", REVALIDATED, "<!doctype html>"),
             ("/index.html", "text/html; charset=utf-8", REVALIDATED, "<!doctype html>"),
+            ("/ward/3/", "text/html; charset=utf-8", REVALIDATED, "<!doctype html>"),
+            ("/ward/3/publish", "text/html; charset=utf-8", REVALIDATED, "<!doctype html>"),
             ("/second", "text/html; charset=utf-8", REVALIDATED, "second page"),
             ("/@page/index-CAv9V9rf.js", "text/javascript; charset=utf-8", IMMUTABLE, "export"),
             ("/@page/icon.svg", "image/svg+xml; charset=utf-8", REVALIDATED, "<svg"),
@@ -187,7 +203,10 @@ mod tests {
     #[tokio::test]
     async fn nothing_outside_the_folder_is_found() {
         for path in [
-            "/no",
+            "/no.html",
+            "/a..b//",
+            "/%2e%2e/",
+            "/../publish",
             "/../Cargo.toml",
             "/%2e%2e/Cargo.toml",
             "/@page/../../secret",
@@ -198,6 +217,12 @@ mod tests {
             let (status, _, body) = get(path).await;
             assert_eq!((status.as_u16(), body.as_str()), (404, ""), "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_stream_without_its_slash_is_sent_to_its_page() {
+        let (status, headers, _) = get("/ward/3?user=x").await;
+        assert_eq!((status.as_u16(), headers[header::LOCATION].to_str().unwrap()), (307, "/ward/3/?user=x"));
     }
 
     #[tokio::test]

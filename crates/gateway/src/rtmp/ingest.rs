@@ -20,7 +20,7 @@ impl Ingest {
     }
 
     /// Waits until the stream is taken away. Cancel-safe.
-    pub(super) async fn evicted(&mut self) -> EndReason {
+    pub(super) async fn evicted(&self) -> EndReason {
         self.publisher.evicted().await
     }
 
