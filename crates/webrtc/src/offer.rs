@@ -197,6 +197,20 @@ pub(crate) fn with_credentials(text: &str, credentials: &RemoteCredentials) -> S
     out
 }
 
+/// The offer with the same stream name in all sections. str0m answers with the names that it finds and makes up one for
+/// each section that has none, as a reader's have; receivers put sound beside picture only within one stream
+/// (RFC 8830 §3), and Chromium played the sound 80 ms late.
+pub(crate) fn with_one_stream(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    for line in text.lines().filter(|line| !line.starts_with("a=msid:")) {
+        out.extend([line, "\r\n"]);
+        if let Some(mid) = line.strip_prefix("a=mid:") {
+            out.extend(["a=msid:medley ", mid.trim_end(), "\r\n"]);
+        }
+    }
+    out
+}
+
 /// An answer whose sections without a codec are rejected (port 0, RFC 8829 §5.3.1). str0m leaves them open with an
 /// empty list of formats, which is not session description (RFC 8866 §5.14) and fails the whole answer in a browser.
 pub(crate) fn reject_empty_sections(answer: &str) -> String {

@@ -134,6 +134,8 @@ impl Engine {
         let passive =
             (config.dtls == DtlsRole::Client && offer.actpass).then(|| offer::with_passive_peer(text));
         let text = passive.as_deref().unwrap_or(text);
+        let named = matches!(flow, Flow::Out(_)).then(|| offer::with_one_stream(text));
+        let text = named.as_deref().unwrap_or(text);
         // str0m asserts its invariants; an offer that breaks one is a bad offer, not the end of the process.
         let negotiated = catch_unwind(AssertUnwindSafe(|| {
             let rtc = rtc_config(config, flow, wants_stereo(flow, offer.stereo, tracks), tracks).build(now);

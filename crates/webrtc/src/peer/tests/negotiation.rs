@@ -82,6 +82,14 @@ fn stereo_is_announced_for_stereo_streams_only() {
 }
 
 #[test]
+fn sound_and_picture_belong_to_one_stream() {
+    let answer = read(CHROMIUM, &[]).unwrap();
+    let names = answer.lines().filter_map(|line| line.strip_prefix("a=msid:"));
+    let (streams, tracks): (Vec<_>, Vec<_>) = names.filter_map(|name| name.split_once(' ')).unzip();
+    assert_eq!((streams, tracks), (vec!["medley"; 2], vec!["0", "1"]), "{answer}");
+}
+
+#[test]
 fn an_offer_without_usable_h264_is_refused_in_words() {
     let no_h264 = CHROMIUM.replace("H264/90000", "MPV/90000");
     assert_eq!(read(&no_h264, &[]), Err(NegotiateError::NoH264));
