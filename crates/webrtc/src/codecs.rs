@@ -50,7 +50,7 @@ pub(crate) fn configure(config: RtcConfig, flow: Flow, stereo: bool, tracks: &[T
         codec.set_fb_transport_cc(twcc);
         codec.set_fb_remb(remb && codec.spec().codec.is_video());
     }
-    config.set_extension_map(extensions(twcc, remb))
+    config.set_extension_map(extensions(flow, twcc, remb))
 }
 
 /// Without `stereo=1` in the answer Chromium plays the left channel only, and without `sprop-stereo=1` some receivers
@@ -66,11 +66,15 @@ fn opus(stereo: bool) -> FormatParams {
     }
 }
 
-/// The mid binds packets to sections before their SSRC is known (RFC 8843 §9.2). The others cost eight bytes a packet
-/// and are there only for the estimation that reads them.
-fn extensions(twcc: bool, remb: bool) -> ExtensionMap {
+/// The mid binds packets to sections before their SSRC is known (RFC 8843 §9.2), which a publisher may need. Readers
+/// know ours from the answer (`a=ssrc`) and tell the two sections apart by payload type besides; str0m would write it
+/// into every packet of a track that has retransmission. The other two are there only for the estimation that reads
+/// them.
+fn extensions(flow: Flow, twcc: bool, remb: bool) -> ExtensionMap {
     let mut map = ExtensionMap::empty();
-    map.set(4, Extension::RtpMid);
+    if flow == Flow::In {
+        map.set(4, Extension::RtpMid);
+    }
     if twcc {
         map.set(3, Extension::TransportSequenceNumber);
     }
