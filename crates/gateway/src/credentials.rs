@@ -1,6 +1,7 @@
 //! What a request shows to prove who is asking, as MediaMTX's clients carry it: `?user=&pass=` or `?token=` in a URL
 //! (RTMP has nothing else), `Basic`, `Bearer token` or `Bearer user:pass` in HTTP.
 
+use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hub::Credentials;
@@ -11,7 +12,7 @@ use percent_encoding::percent_decode_str;
 const LONGEST: usize = 4_096;
 
 /// Credentials in a query string; parameters of other names are ignored.
-pub(crate) fn from_query(query: &str) -> Credentials {
+pub fn from_query(query: &str) -> Credentials {
     let mut credentials = Credentials::default();
     for pair in query.split('&') {
         let Some((name, value)) = pair.split_once('=') else { continue };
@@ -26,8 +27,12 @@ pub(crate) fn from_query(query: &str) -> Credentials {
     credentials
 }
 
-/// Credentials in the value of an `Authorization` header.
-pub(crate) fn from_authorization(value: &str) -> Option<Credentials> {
+/// Credentials in the `Authorization` header of a request (RFC 9110 §11.6.2): `Basic` (RFC 7617) or `Bearer` (RFC 6750).
+pub fn from_headers(headers: &HeaderMap) -> Option<Credentials> {
+    from_authorization(headers.get(header::AUTHORIZATION)?.to_str().ok()?)
+}
+
+fn from_authorization(value: &str) -> Option<Credentials> {
     let (scheme, value) = value.trim().split_once(' ')?;
     let value = value.trim();
     if scheme.eq_ignore_ascii_case("basic") {

@@ -9,7 +9,7 @@
 //! | [`webrtc`] (WHIP, WHEP) | `webrtc/ingest` | `webrtc/egress` |
 #![forbid(unsafe_code)]
 
-mod credentials;
+pub mod credentials;
 pub mod rtmp;
 mod sessions;
 pub mod webrtc;

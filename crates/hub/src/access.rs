@@ -79,8 +79,11 @@ pub enum Denied {
     /// Nothing was shown, and showing something could help (HTTP 401).
     #[error("credentials are needed")]
     CredentialsNeeded,
-    /// What was shown does not open this door (HTTP 401 or 403).
+    /// What was shown does not open this door; something else could (HTTP 401).
     #[error("the credentials do not permit this")]
+    WrongCredentials,
+    /// Nothing that could be shown would help (HTTP 403).
+    #[error("this is not permitted")]
     NotPermitted,
     /// Too many checks are under way (HTTP 503); asking again later may succeed.
     #[error("too many credential checks at once")]

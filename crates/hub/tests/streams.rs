@@ -271,7 +271,7 @@ async fn readers_are_told_when_the_publisher_does_not_come_back() {
 #[tokio::test(start_paused = true)]
 async fn a_second_publisher_takes_the_path_over_and_the_first_is_told() {
     let hub = hub();
-    let mut first = publish(&hub, "ward").await;
+    let first = publish(&hub, "ward").await;
     let video = first.add_track(h264_config(31));
     let _second = publish(&hub, "ward").await;
     assert_eq!(first.evicted().await, EndReason::Replaced);
@@ -323,7 +323,7 @@ async fn rule_13_a_late_track_reaches_readers_who_are_there() {
 #[tokio::test(start_paused = true)]
 async fn closing_the_hub_tells_everybody_and_admits_nobody() {
     let hub = hub();
-    let mut publisher = publish(&hub, "ward").await;
+    let publisher = publish(&hub, "ward").await;
     let mut reader = subscribe(&hub, "ward", Join::Live).await;
     hub.close();
     assert_eq!(publisher.evicted().await, EndReason::ServerClosing);

@@ -96,14 +96,17 @@ impl UserAuthorizer {
                 Some(lock) => locks.push(lock),
             }
         }
+        if locks.is_empty() {
+            return Err(Denied::NotPermitted);
+        }
         if credentials.user.is_none() && credentials.password.is_none() && credentials.token.is_none() {
-            return Err(if locks.is_empty() { Denied::NotPermitted } else { Denied::CredentialsNeeded });
+            return Err(Denied::CredentialsNeeded);
         }
         let result = match shown(credentials) {
             Some((name, password)) => self.try_locks(&locks, name, password).await,
-            None => Err(Denied::NotPermitted),
+            None => Err(Denied::WrongCredentials),
         };
-        if result == Err(Denied::NotPermitted) {
+        if result == Err(Denied::WrongCredentials) {
             tokio::time::sleep_until(asked + FAILURE_DELAY).await;
         }
         result
@@ -117,7 +120,7 @@ impl UserAuthorizer {
                 Checked::Busy => return Err(Denied::Busy),
             }
         }
-        Err(Denied::NotPermitted)
+        Err(Denied::WrongCredentials)
     }
 }
 

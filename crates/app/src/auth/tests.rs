@@ -129,7 +129,7 @@ async fn a_name_opens_with_its_password_only() {
         Credentials { password: Some(Pii("open sesame".into())), ..nothing() },
     ] {
         let denied = ask(&clinic, Action::Publish, "doctorStream", OUTSIDE, credentials).await;
-        assert_eq!(denied, Err(Denied::NotPermitted));
+        assert_eq!(denied, Err(Denied::WrongCredentials));
     }
 }
 
@@ -140,7 +140,7 @@ async fn one_name_may_have_several_doors() {
         clinic.authorize_api(remote.into(), &user("doctor", password)).await
     };
     assert_eq!(api([10, 1, 1, 1], "sesame open").await, Ok(()));
-    assert_eq!(api([10, 1, 1, 1], "open sesame").await, Err(Denied::NotPermitted));
+    assert_eq!(api([10, 1, 1, 1], "open sesame").await, Err(Denied::WrongCredentials));
     assert_eq!(api([11, 1, 1, 1], "sesame open").await, Err(Denied::NotPermitted));
 }
 

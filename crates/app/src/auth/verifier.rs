@@ -60,7 +60,7 @@ impl Verifier {
     /// Makes a secret comparable.
     pub(super) fn password(&self, secret: &Secret) -> Password {
         match secret {
-            Secret::Hash(hash) => Password { hash: Some(hash.clone()), verified: OnceLock::new() },
+            Secret::Hash(hash) => Password { hash: Some((**hash).clone()), verified: OnceLock::new() },
             Secret::Password(password) => {
                 Password { hash: None, verified: OnceLock::from(self.digest(password.reveal())) }
             }
@@ -128,7 +128,7 @@ mod tests {
     fn secret(password: &str) -> Secret {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
         let hash: password_hash::phc::PasswordHash = argon2.hash_password(password.as_bytes()).unwrap();
-        Secret::Hash(PasswordHash::parse(&hash.to_string()).unwrap())
+        Secret::Hash(Box::new(PasswordHash::parse(&hash.to_string()).unwrap()))
     }
 
     #[tokio::test]

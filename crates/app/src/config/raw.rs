@@ -126,7 +126,7 @@ impl Raw {
                 problems.add(place, path, "the value is not UTF-8");
                 continue;
             };
-            let value = shape.from_variable(text, &place);
+            let value = shape.read_variable(text, &place);
             self.overrides.push((path.clone(), name.to_owned()));
             self.values.insert(path, Located { place, value });
         }

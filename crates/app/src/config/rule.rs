@@ -22,7 +22,7 @@ pub(crate) enum Shape {
 
 impl Shape {
     /// Reads a variable's text. What does not fit stays a text, which the setting's rule then refuses.
-    pub(crate) fn from_variable(self, text: &str, place: &Place) -> Found {
+    pub(crate) fn read_variable(self, text: &str, place: &Place) -> Found {
         let as_text = || Found::Text(text.to_owned());
         let trimmed = text.trim();
         match self {
@@ -367,13 +367,13 @@ mod tests {
     #[test]
     fn a_variables_text_takes_the_shape_of_its_setting() {
         let place = Place::Whole;
-        assert_eq!(Shape::Text.from_variable("12", &place), Found::Text("12".into()));
-        assert_eq!(Shape::Integer.from_variable(" 12 ", &place), Found::Integer(12));
-        assert_eq!(Shape::Integer.from_variable("a dozen", &place), Found::Text("a dozen".into()));
-        assert_eq!(Shape::Flag.from_variable("true", &place), Found::Flag(true));
+        assert_eq!(Shape::Text.read_variable("12", &place), Found::Text("12".into()));
+        assert_eq!(Shape::Integer.read_variable(" 12 ", &place), Found::Integer(12));
+        assert_eq!(Shape::Integer.read_variable("a dozen", &place), Found::Text("a dozen".into()));
+        assert_eq!(Shape::Flag.read_variable("true", &place), Found::Flag(true));
         let list = Found::List(vec![text("a"), text("b")]);
-        assert_eq!(Shape::List.from_variable("a, b", &place), list);
-        assert_eq!(Shape::List.from_variable(r#"["a", "b"]"#, &place), list);
-        assert_eq!(Shape::List.from_variable("", &place), Found::List(vec![]));
+        assert_eq!(Shape::List.read_variable("a, b", &place), list);
+        assert_eq!(Shape::List.read_variable(r#"["a", "b"]"#, &place), list);
+        assert_eq!(Shape::List.read_variable("", &place), Found::List(vec![]));
     }
 }

@@ -17,7 +17,7 @@ use super::value::{
 
 section! {
     /// Keys above all sections.
-    "" => General {
+    "" => pub General {
         /// Where Medley keeps its files.
         data_dir: PathBuf = path(), Some(r#""./data""#);
         /// Addresses or names of this server that doctors and patients can reach: they become ICE candidates and
@@ -29,7 +29,7 @@ section! {
 
 section! {
     /// Every socket in one place; `""` switches one off. Port 0 takes any free port and logs which.
-    "listen" => Listen {
+    "listen" => pub Listen {
         /// TCP: pages, API and all HTTP media (`/{path}/whip`, `/{path}/whep`), `/healthz` and `/metrics`.
         http: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8080""#);
         /// TCP: WHIP and WHEP once more, where MediaMTX has them.
@@ -56,7 +56,7 @@ section! {
 section! {
     /// Who may do what. Each `[[auth.user]]` opens a door; without one, nobody may publish, read or use the API. One
     /// name may stand in several entries, for example to allow more from one network than from another.
-    "auth.user" => UserEntry {
+    "auth.user" => pub(super) UserEntry {
         /// The name that is shown with the password; `"any"` stands for everybody and asks for no password.
         name: Pii<String> = user_name(), None;
         /// The password's argon2 hash, which `medley hash-password` makes. Never the password itself.
@@ -76,7 +76,7 @@ section! {
 
 section! {
     /// What is logged, to standard error. Addresses, names and passwords never are.
-    "log" => Log {
+    "log" => pub Log {
         /// How much: `"error"`, `"warn"`, `"info"`, `"debug"`, `"trace"` or `"off"`, also by part of the program:
         /// `"info,gateway=debug"`.
         level: Targets = log_level(), Some(r#""info""#);
@@ -87,7 +87,7 @@ section! {
 
 section! {
     /// How live streams are kept in memory.
-    "hub" => Hub {
+    "hub" => pub Hub {
         /// Frames since the last random access point are kept so that a joining subscriber sees a picture at once;
         /// a GOP that is longer than this is not kept.
         gop_cache_ms: Duration = Millis(0..=60_000), Some("6000");
@@ -106,7 +106,7 @@ section! {
 
 section! {
     /// What subscribers hear when their protocol cannot carry the publisher's codec.
-    "audio" => Audio {
+    "audio" => pub Audio {
         /// Channels of AAC made from Opus.
         aac_channels: u32 = Number(1..=2), Some("1");
         /// kbit/s of AAC made from Opus; 0 is 64 for one channel and 96 for two.
@@ -118,7 +118,7 @@ section! {
 
 section! {
     /// WebRTC beyond its sockets.
-    "webrtc" => WebRtc {
+    "webrtc" => pub WebRtc {
         /// STUN and TURN servers that pages are told of: `"stun:HOST:PORT"`, `"turn:USER:PASSWORD@HOST:PORT"`.
         ice_servers: Vec<IceServer> = List(ice_server()), Some("[]");
         /// Which pages of other servers may use WHIP and WHEP: their origins, or `"*"` for all.
@@ -128,7 +128,7 @@ section! {
 
 section! {
     /// Bounds that hold whatever is sent. Each one that is reached shows in the log and in the metrics.
-    "limits" => Limits {
+    "limits" => pub Limits {
         /// Open TCP connections of each listener.
         connections: u32 = Number(1..=1_000_000), Some("10000");
         /// How long a new connection may take to say what it wants: handshake, request header, first command.

@@ -90,14 +90,14 @@ impl Settings<'_> {
 macro_rules! section {
     (
         $(#[doc = $doc:literal])*
-        $table:literal => $name:ident {
+        $table:literal => $visibility:vis $name:ident {
             $( $(#[doc = $key_doc:literal])* $key:ident: $type:ty = $rule:expr, $default:expr; )*
         }
     ) => {
         $(#[doc = $doc])*
         #[derive(Clone, PartialEq, Debug)]
-        pub struct $name {
-            $( $(#[doc = $key_doc])* pub $key: $type, )*
+        $visibility struct $name {
+            $( $(#[doc = $key_doc])* $visibility $key: $type, )*
         }
 
         impl $crate::config::section::Section for $name {

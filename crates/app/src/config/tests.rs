@@ -210,7 +210,7 @@ fn password_files_hold_a_password_or_a_hash() {
     };
     let place = "m.toml:3:17: auth.user.password_file: the file";
     assert_eq!(secret("pass word \r\nsecond line\n"), Ok(Secret::Password(media::Pii("pass word ".into()))));
-    assert_eq!(secret(HASH), Ok(Secret::Hash(PasswordHash::parse(HASH).unwrap())));
+    assert_eq!(secret(HASH), Ok(Secret::Hash(Box::new(PasswordHash::parse(HASH).unwrap()))));
     assert_eq!(secret("\n"), Err(format!("{place}'s first line is empty")));
     assert_eq!(secret(&"x".repeat(300)), Err(format!("{place}'s first line has more than 256 bytes")));
     assert_eq!(secret("$argon2id$oops"), Err(format!("{place}'s first line is a damaged argon2 hash")));

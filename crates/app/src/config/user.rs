@@ -47,7 +47,7 @@ pub enum Identity {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Secret {
     /// Its argon2 hash.
-    Hash(PasswordHash),
+    Hash(Box<PasswordHash>),
     /// The password itself, from a file that only Medley can read.
     Password(Pii<String>),
 }
@@ -86,7 +86,7 @@ impl User {
         }
         let secret = match (entry.password, entry.password_file) {
             (Some(_), Some(_)) => Err("stands beside `password`; accepted: one of them".to_owned()),
-            (Some(hash), None) => Ok(Some(Secret::Hash(hash))),
+            (Some(hash), None) => Ok(Some(Secret::Hash(Box::new(hash)))),
             (None, Some(path)) => read_secret(&path).map(Some).map_err(|error| error.to_string()),
             (None, None) => Ok(None),
         };
@@ -138,7 +138,8 @@ fn read_secret(path: &Path) -> Result<Secret, SecretFileError> {
         "" => Err(SecretFileError::Empty),
         _ if line.len() > CREDENTIAL_BYTES => Err(SecretFileError::TooLong),
         _ if line.starts_with("$argon2") => {
-            PasswordHash::parse(line).map(Secret::Hash).ok_or(SecretFileError::Hash)
+            let hash = PasswordHash::parse(line).ok_or(SecretFileError::Hash)?;
+            Ok(Secret::Hash(Box::new(hash)))
         }
         _ => Ok(Secret::Password(Pii(line.to_owned()))),
     }

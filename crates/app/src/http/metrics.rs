@@ -11,10 +11,8 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hub::{Credentials, Denied};
-use media::Pii;
+use gateway::credentials;
+use hub::Denied;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -69,10 +67,10 @@ impl Metrics {
     pub fn routes(self, authorizer: Arc<UserAuthorizer>) -> Router {
         let metrics = Arc::new(self);
         let answer = async move |ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap| {
-            let credentials = basic(&headers).unwrap_or_default();
+            let credentials = credentials::from_headers(&headers).unwrap_or_default();
             match authorizer.authorize_api(peer.ip(), &credentials).await {
                 Ok(()) => metrics.answer(),
-                Err(Denied::CredentialsNeeded) => {
+                Err(Denied::CredentialsNeeded | Denied::WrongCredentials) => {
                     let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"medley\"")];
                     (StatusCode::UNAUTHORIZED, challenge).into_response()
                 }
@@ -95,17 +93,6 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
-}
-
-fn basic(headers: &HeaderMap) -> Option<Credentials> {
-    let (scheme, value) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let decoded = STANDARD.decode(value.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
-    let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some(Credentials {
-        user: Some(Pii(user.to_owned())),
-        password: Some(Pii(password.to_owned())),
-        token: None,
-    })
 }
 
 /// A figure that only grows.

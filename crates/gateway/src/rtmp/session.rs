@@ -338,7 +338,7 @@ impl Session {
             (_, HubError::Closing) => StatusCode::ConnectClosed,
             _ => StatusCode::ConnectRejected,
         };
-        if matches!(error, HubError::Denied(Denied::NotPermitted | Denied::CredentialsNeeded)) {
+        if matches!(error, HubError::Denied(denied) if denied != Denied::Busy) {
             count(&self.context.sessions.counters().denied, 1);
         }
         tracing::info!(%path, %action, %error, "RTMP: refused");

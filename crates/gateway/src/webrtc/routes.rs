@@ -216,16 +216,16 @@ fn remote(request: &Request) -> Result<SocketAddr, Refusal> {
 }
 
 fn shown(request: &Request) -> Credentials {
-    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    header
-        .and_then(credentials::from_authorization)
+    credentials::from_headers(request.headers())
         .unwrap_or_else(|| credentials::from_query(request.uri().query().unwrap_or_default()))
 }
 
 impl From<HubError> for Refusal {
     fn from(error: HubError) -> Self {
         let status = match error {
-            HubError::Denied(Denied::CredentialsNeeded) => StatusCode::UNAUTHORIZED,
+            HubError::Denied(Denied::CredentialsNeeded | Denied::WrongCredentials) => {
+                StatusCode::UNAUTHORIZED
+            }
             HubError::Denied(Denied::NotPermitted) => StatusCode::FORBIDDEN,
             HubError::NotFound => StatusCode::NOT_FOUND,
             _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -242,7 +242,8 @@ impl IntoResponse for Refusal {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"medley\""));
+            // Not `Basic`, which is accepted all the same: browsers would put their own window over our page's.
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"medley\""));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
