@@ -32,9 +32,10 @@ const AUTOPLAY = '--autoplay-policy=no-user-gesture-required';
 /**
  * Starts a browser with an empty profile.
  *
- * @param {{ autoplay?: boolean, flags?: string[] }} [options] `autoplay: false` keeps the policy that people meet
+ * @param {{ autoplay?: boolean, flags?: string[], scripts?: boolean }} [options] `autoplay: false` keeps the policy
+ *   that people meet; `scripts: true` lets a measuring script into the product's page past its content policy
  */
-export async function launch({ autoplay = true, flags = [] } = {}) {
+export async function launch({ autoplay = true, flags = [], scripts = false } = {}) {
   const profile = await mkdtemp(join(tmpdir(), 'medley-chromium-'));
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath: EXECUTABLE,
@@ -42,6 +43,7 @@ export async function launch({ autoplay = true, flags = [] } = {}) {
     args: [...FLAGS, ...(autoplay ? [AUTOPLAY] : []), ...flags],
     // Playwright's own defaults mute the browser, which would leave no sound energy to measure.
     ignoreDefaultArgs: ['--mute-audio'],
+    bypassCSP: scripts,
     locale: 'zh-CN',
     viewport: { width: 1280, height: 720 },
     permissions: ['camera', 'microphone'],

@@ -11,7 +11,7 @@ import { sleep, until } from '../lib/process.mjs';
 let server;
 let browser;
 before(async () => {
-  [server, browser] = await Promise.all([startMedley(), launch()]);
+  [server, browser] = await Promise.all([startMedley(), launch({ scripts: true })]);
 });
 after(async () => {
   await browser?.close();
