@@ -113,7 +113,12 @@ impl<R: Role> Link<R> {
 ///
 /// # Errors
 /// If the server refuses or ends the session.
-pub async fn publish(server: SocketAddr, path: &str, certificate: &Certificate, mut feed: Feed) -> Result<()> {
+pub async fn publish(
+    server: SocketAddr,
+    path: &str,
+    certificate: &Certificate,
+    mut feed: Feed,
+) -> Result<()> {
     let (socket, config) = socket(certificate).await?;
     let (offering, offer) = client::publisher(&config, &KINDS, Instant::now())?;
     let answer = http::post_offer(server, &format!("/{path}/whip"), &offer).await?;

@@ -82,10 +82,7 @@ impl Sounds {
     /// The next packet.
     pub fn make(&mut self) -> Frame {
         let payload = self.packets[self.next as usize % self.packets.len()].clone();
-        let pts = Timestamp::new(
-            i64::from(self.next) * i64::from(self.samples),
-            Rate::OPUS,
-        );
+        let pts = Timestamp::new(i64::from(self.next) * i64::from(self.samples), Rate::OPUS);
         self.next += 1;
         Frame { track: TRACK, pts, dts: pts, random_access: true, payload }
     }

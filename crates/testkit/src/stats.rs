@@ -20,7 +20,10 @@ mod tests {
     #[test]
     fn percentiles_are_values_that_occurred() {
         let values: Vec<f64> = (0..=100).rev().map(f64::from).collect();
-        assert_eq!((median(&values), percentile(&values, 0.99), percentile(&values, 1.0)), (50.0, 99.0, 100.0));
+        assert_eq!(
+            (median(&values), percentile(&values, 0.99), percentile(&values, 1.0)),
+            (50.0, 99.0, 100.0)
+        );
         assert!(median(&[]).is_nan());
     }
 }

@@ -1,0 +1,138 @@
+//! What the readers of one stream cost.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Result;
+use media::Codec;
+use testkit::feed::Feed;
+use testkit::pictures::Pictures;
+use testkit::process::Process;
+use testkit::rtmp::Counters;
+use testkit::server::{Medley, Nginx};
+use testkit::sounds::{Content, Sounds};
+use testkit::stats::median;
+use testkit::{rtc, rtmp};
+
+use super::Setup;
+use super::crew::{Crew, cpu_of};
+use super::report::{Table, number};
+
+/// Bits a second of the pictures.
+const BPS: u32 = 2_000_000;
+const PATH: &str = "live/bench";
+const HEADER: [&str; 6] =
+    ["readers", "CPU s/Gbit", "% of a core", "KiB/reader", "Mbit/s each", "clients' core"];
+
+/// What one run gives.
+struct Cost {
+    per_gbit: f64,
+    cpu: f64,
+    memory: f64,
+    rate: f64,
+    own: f64,
+}
+
+fn row(table: &mut Table, name: String, costs: &[Cost]) {
+    let of = |field: fn(&Cost) -> f64| median(&costs.iter().map(field).collect::<Vec<_>>());
+    let cells = [
+        number(of(|cost| cost.per_gbit), 3),
+        number(of(|cost| cost.cpu), 1),
+        number(of(|cost| cost.memory), 0),
+        number(of(|cost| cost.rate), 2),
+        format!("{:.0} %", of(|cost| cost.own)),
+    ];
+    table.row(name, cells);
+}
+
+pub(super) async fn rtmp(setup: &Setup) -> Result<Table> {
+    let mut table = Table::new("RTMP readers of one stream of 2 Mbit/s (target: 0.25 CPU s/Gbit)", &HEADER);
+    for &readers in setup.sizes(&[50, 200, 500]) {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..setup.runs {
+            let medley = Medley::start(&setup.binary, setup.core).await?;
+            ours.push(rtmp_once(setup, &medley.process, medley.rtmp, readers).await?);
+            drop(medley);
+            if Nginx::is_installed() {
+                let nginx = Nginx::start(setup.core).await?;
+                theirs.push(rtmp_once(setup, &nginx.process, nginx.rtmp, readers).await?);
+            }
+        }
+        row(&mut table, format!("{readers} medley"), &ours);
+        if !theirs.is_empty() {
+            row(&mut table, format!("{readers} nginx"), &theirs);
+        }
+    }
+    Ok(table)
+}
+
+async fn rtmp_once(setup: &Setup, process: &Process, server: SocketAddr, readers: usize) -> Result<Cost> {
+    let mut crew = Crew::default();
+    let sounds = Sounds::new(Codec::Aac, 2, 128_000, Content::Speech)?;
+    let feed = Feed::new(Pictures::new(BPS), Some(sounds), Duration::ZERO);
+    crew.add(async move { rtmp::publish(server, PATH, feed).await });
+    crew.work(Duration::from_millis(2_500)).await?;
+    let before = process.resident_kib()?;
+    let counters = Arc::new(Counters::default());
+    for _ in 0..readers {
+        let counters = Arc::clone(&counters);
+        crew.add(async move { rtmp::count(server, PATH, counters).await });
+        crew.work(Duration::from_millis(2)).await?;
+    }
+    measure(setup, process, crew, &counters, (readers, before)).await
+}
+
+pub(super) async fn whep(setup: &Setup) -> Result<Table> {
+    let title = "WHEP readers of one WHIP stream of 2 Mbit/s (targets: 0.45 CPU s/Gbit, 250 KiB)";
+    let mut table = Table::new(title, &HEADER);
+    for &readers in setup.sizes(&[50, 200]) {
+        let mut costs = Vec::new();
+        for _ in 0..setup.runs {
+            costs.push(whep_once(setup, readers).await?);
+        }
+        row(&mut table, readers.to_string(), &costs);
+    }
+    Ok(table)
+}
+
+async fn whep_once(setup: &Setup, readers: usize) -> Result<Cost> {
+    let medley = Medley::start(&setup.binary, setup.core).await?;
+    let mut crew = Crew::default();
+    let sounds = Sounds::new(Codec::Opus, 1, 64_000, Content::Speech)?;
+    let feed = Feed::new(Pictures::new(BPS), Some(sounds), Duration::ZERO);
+    let (http, certificate) = (medley.http, setup.certificate.clone());
+    crew.add(async move { rtc::publish(http, PATH, &certificate, feed).await });
+    crew.work(Duration::from_millis(2_500)).await?;
+    let before = medley.process.resident_kib()?;
+    let counters = Arc::new(Counters::default());
+    for _ in 0..readers {
+        let (certificate, counters) = (setup.certificate.clone(), Arc::clone(&counters));
+        crew.add(async move {
+            let mut reader = rtc::Offer::new(&certificate).await?.post(http, PATH).await?;
+            reader.count(counters).await
+        });
+        crew.work(Duration::from_millis(20)).await?;
+    }
+    measure(setup, &medley.process, crew, &counters, (readers, before)).await
+}
+
+/// Once all `readers` have joined and what their joins took is over; `before` is the server's memory without them.
+async fn measure(
+    setup: &Setup,
+    process: &Process,
+    mut crew: Crew,
+    counters: &Counters,
+    (readers, before): (usize, f64),
+) -> Result<Cost> {
+    crew.work_until(|| counters.joined.load(Ordering::Relaxed) == readers as u64).await?;
+    crew.work(Duration::from_secs(3)).await?;
+    let bytes = counters.bytes.load(Ordering::Relaxed);
+    let time = Duration::from_secs(setup.seconds);
+    let (seconds, cpu, own) = cpu_of(process, &mut crew, time).await?;
+    let gbit = (counters.bytes.load(Ordering::Relaxed) - bytes) as f64 * 8e-9;
+    let memory = (process.resident_kib()? - before) / readers as f64;
+    let rate = gbit * 1e3 / time.as_secs_f64() / readers as f64;
+    Ok(Cost { per_gbit: seconds / gbit, cpu, memory, rate, own })
+}

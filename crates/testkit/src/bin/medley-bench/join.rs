@@ -1,0 +1,102 @@
+//! From connecting to the first complete random access point.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use container::flv;
+use media::Codec;
+use testkit::feed::Feed;
+use testkit::pictures::Pictures;
+use testkit::server::Medley;
+use testkit::sounds::{Content, Sounds};
+use testkit::stats::{median, percentile};
+use testkit::{rtc, rtmp};
+use webrtc::{Event, VIDEO_TRACK};
+
+use super::Setup;
+use super::crew::Crew;
+use super::report::{Table, number};
+
+/// Joins of each pair in a run.
+const JOINS: u64 = 20;
+
+pub(super) async fn run(setup: &Setup) -> Result<Table> {
+    // RTMP>RTMP, WHIP>RTMP, RTMP>WHEP, WHIP>WHEP
+    let mut medians: [Vec<f64>; 4] = Default::default();
+    let mut worst: [Vec<f64>; 4] = Default::default();
+    for _ in 0..setup.runs {
+        for (pair, times) in once(setup).await?.into_iter().enumerate() {
+            medians[pair].push(median(&times));
+            worst[pair].push(percentile(&times, 1.0));
+        }
+    }
+    let title = "Join to the first complete random access point, ms; GOP 2 s, joins spread over it";
+    let mut table = Table::new(title, &["publisher > reader", "p50", "max", "target p50"]);
+    let names = [("RTMP > RTMP", 5), ("WHIP > RTMP", 5), ("RTMP > WHEP", 50), ("WHIP > WHEP", 50)];
+    for (pair, (name, target)) in names.into_iter().enumerate() {
+        let cells =
+            [number(median(&medians[pair]), 2), number(median(&worst[pair]), 1), format!("<= {target}")];
+        table.row(name, cells);
+    }
+    Ok(table)
+}
+
+async fn once(setup: &Setup) -> Result<[Vec<f64>; 4]> {
+    let medley = Medley::start(&setup.binary, setup.core).await?;
+    let mut crew = Crew::default();
+    let (http, rtmp) = (medley.http, medley.rtmp);
+    let feed = |codec, channels, bps| -> Result<Feed> {
+        let sounds = Sounds::new(codec, channels, bps, Content::Speech)?;
+        Ok(Feed::new(Pictures::new(2_000_000), Some(sounds), Duration::ZERO))
+    };
+    let (patient, doctor) = (feed(Codec::Aac, 2, 128_000)?, feed(Codec::Opus, 1, 64_000)?);
+    let certificate = setup.certificate.clone();
+    crew.add(async move { rtmp::publish(rtmp, "patient", patient).await });
+    crew.add(async move { rtc::publish(http, "doctor", &certificate, doctor).await });
+    crew.work(Duration::from_secs(4)).await?;
+    let mut times: [Vec<f64>; 4] = Default::default();
+    for join in 0..JOINS {
+        for (pair, times) in times.iter_mut().enumerate() {
+            // Steps of the golden ratio meet every part of a GOP.
+            let part = (join as f64 + pair as f64 / 4.0) * 0.618 % 1.0;
+            crew.work(Duration::from_secs_f64(0.05 + part * 0.4)).await?;
+            let path = if pair % 2 == 0 { "patient" } else { "doctor" };
+            let took = if pair < 2 {
+                rtmp_join(&medley, path).await?
+            } else {
+                whep_join(&medley, setup, path).await?
+            };
+            times.push(took.as_secs_f64() * 1e3);
+        }
+    }
+    Ok(times)
+}
+
+/// From the TCP connection on.
+async fn rtmp_join(medley: &Medley, path: &str) -> Result<Duration> {
+    let begun = Instant::now();
+    let mut reader = rtmp::Reader::connect(medley.rtmp, path).await?;
+    loop {
+        if let flv::Event::Frame(frame) = reader.next().await?
+            && frame.track == flv::VIDEO
+            && frame.random_access
+        {
+            return Ok(begun.elapsed());
+        }
+    }
+}
+
+/// From the POST on; the offer is made before.
+async fn whep_join(medley: &Medley, setup: &Setup, path: &str) -> Result<Duration> {
+    let offer = rtc::Offer::new(&setup.certificate).await?;
+    let begun = Instant::now();
+    let mut reader = offer.post(medley.http, path).await?;
+    loop {
+        if let Event::Frame(frame) = reader.next().await?
+            && frame.track == VIDEO_TRACK
+            && frame.random_access
+        {
+            return Ok(begun.elapsed());
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Measures the real `medley` binary on this machine: `benches/run [SUBCOMMAND]`; method and figures in
+//! docs/benchmarks.md.
+//!
+//! Publishers and readers run in this one thread; the server is pinned to another core.
+#![forbid(unsafe_code)]
+
+mod consultation;
+mod crew;
+mod fanout;
+mod join;
+mod latency;
+mod report;
+mod sound;
+mod start;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Parser, Subcommand};
+use webrtc::Certificate;
+
+#[derive(Parser, Debug)]
+#[command(about)]
+struct Cli {
+    /// The binary to measure.
+    #[arg(long, env = "MEDLEY_BIN", default_value = "target/release/medley")]
+    binary: PathBuf,
+    /// Runs of each measurement; the median counts.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Seconds of each run, after everybody has joined.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Readers of fan-outs and number of consultations, instead of the usual ones.
+    #[arg(long, value_delimiter = ',')]
+    sizes: Option<Vec<usize>>,
+    /// The core of the server. Pin this program to another one.
+    #[arg(long)]
+    server_core: Option<usize>,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Subcommand, Clone, Copy, PartialEq, Eq, Debug)]
+enum What {
+    /// From connecting to the first complete random access point.
+    Join,
+    /// Frame in to frame out beside ten consultations.
+    Latency,
+    /// What transcoding adds to the way of a sound.
+    Sound,
+    /// What a consultation costs.
+    Consultation,
+    /// What RTMP readers of one stream cost, beside nginx.
+    FanoutRtmp,
+    /// What WHEP readers of one stream cost.
+    FanoutWhep,
+    /// Time to start, and memory when nothing happens.
+    Start,
+}
+
+impl What {
+    const ALL: [Self; 7] = [
+        Self::Start,
+        Self::Join,
+        Self::Latency,
+        Self::Sound,
+        Self::Consultation,
+        Self::FanoutRtmp,
+        Self::FanoutWhep,
+    ];
+}
+
+/// What every measurement needs.
+#[derive(Debug)]
+struct Setup {
+    binary: PathBuf,
+    core: Option<usize>,
+    runs: usize,
+    seconds: u64,
+    sizes: Option<Vec<usize>>,
+    certificate: Certificate,
+}
+
+impl Setup {
+    fn sizes<'a>(&'a self, usual: &'a [usize]) -> &'a [usize] {
+        self.sizes.as_deref().unwrap_or(usual)
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    ensure!(cli.binary.exists(), "{} does not exist; name the binary in MEDLEY_BIN", cli.binary.display());
+    let setup = Setup {
+        binary: cli.binary.canonicalize()?,
+        core: cli.server_core,
+        runs: cli.runs.max(1),
+        seconds: cli.seconds.max(1),
+        sizes: cli.sizes,
+        certificate: Certificate::generate().context("no randomness")?,
+    };
+    report::machine();
+    for what in What::ALL.into_iter().filter(|&what| cli.what.is_none_or(|wanted| wanted == what)) {
+        let table = match what {
+            What::Start => start::run(&setup).await?,
+            What::Join => join::run(&setup).await?,
+            What::Latency => latency::run(&setup).await?,
+            What::Sound => sound::run(&setup).await?,
+            What::Consultation => consultation::run(&setup).await?,
+            What::FanoutRtmp => fanout::rtmp(&setup).await?,
+            What::FanoutWhep => fanout::whep(&setup).await?,
+        };
+        table.print();
+    }
+    Ok(())
+}
