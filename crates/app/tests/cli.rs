@@ -1,4 +1,5 @@
 //! The binary as its users meet it: commands, exit codes, the words of its errors, and its end.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
