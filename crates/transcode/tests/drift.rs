@@ -100,7 +100,7 @@ fn worst_difference(seconds: i64, ppm: i64, percent_lost: u64) -> (f64, Stats) {
 }
 
 #[test]
-fn hours_of_drift_and_loss_stay_within_20_ms() {
+fn rule_1_hours_of_drift_and_loss_stay_within_20_ms() {
     // Ten hours take seconds with optimisation and minutes without; the clock alone does its ten hours in its own test.
     let seconds = if cfg!(debug_assertions) { 900 } else { 36_000 };
     for ppm in [100, -100] {

@@ -24,7 +24,7 @@ fn assert_tone(pcm: &[f32], hz: f64, level: f64, what: &str) {
 }
 
 #[test]
-fn ffmpegs_aac_of_any_rate_becomes_opus() {
+fn rule_5_ffmpegs_aac_of_any_rate_becomes_opus() {
     if !has_ffmpeg() {
         return;
     }
@@ -95,7 +95,7 @@ fn he_aac_becomes_opus_in_time() {
 }
 
 #[test]
-fn opus_becomes_aac_for_symphonia_and_ffmpeg() {
+fn rule_6_opus_becomes_aac_lc_for_symphonia_and_ffmpeg() {
     for channels in [1, 2] {
         let frames = publish(Codec::Opus, &tone(1_000.0, 4.0, channels.into()), channels, 0);
         let target = Target { channels: Some(channels), ..Target::new(Codec::Aac) };
@@ -126,7 +126,7 @@ fn opus_defaults_to_one_channel_of_64_kbits_and_two_of_96() {
 }
 
 #[test]
-fn opus_may_switch_between_mono_and_stereo() {
+fn rule_3_opus_may_switch_between_mono_and_stereo() {
     for channels in [1, 2] {
         let mono = publish(Codec::Opus, &tone(600.0, 2.0, 1), 1, 0);
         let stereo = publish(Codec::Opus, &tone(600.0, 2.0, 2), 2, 0);
@@ -161,7 +161,7 @@ fn joined(packets: &[Frame]) -> Bytes {
 }
 
 #[test]
-fn opus_packets_of_20_to_120_ms() {
+fn rule_3_opus_packets_of_20_to_120_ms() {
     let singles = publish(Codec::Opus, &tone(440.0, 6.0, 1), 1, 0);
     for count in 1..=6 {
         let frames: Vec<Frame> = singles
@@ -179,7 +179,7 @@ fn opus_packets_of_20_to_120_ms() {
 
 /// CELT packets of 2.5, 5 and 10 ms with nothing in them (RFC 6716 §3.1: configurations 28, 29 and 30).
 #[test]
-fn opus_packets_shorter_than_20_ms_count_as_what_they_are() {
+fn rule_3_opus_packets_shorter_than_20_ms_count_as_what_they_are() {
     for (toc, samples) in [(28 << 3, 120), (29 << 3, 240), (30 << 3, 480)] {
         let frames: Vec<Frame> = (0..4_000)
             .map(|index| frame(at(index * samples), Bytes::copy_from_slice(&[toc, 0xFF, 0xFE])))
@@ -206,7 +206,7 @@ fn aac_frames_of_960_samples_are_20_ms() {
 }
 
 #[test]
-fn a_new_configuration_in_mid_stream_goes_on_without_a_step() {
+fn rule_5_a_new_configuration_in_mid_stream_goes_on_without_a_step() {
     if !has_ffmpeg() {
         return;
     }

@@ -35,7 +35,7 @@ fn heard(pipeline: &Pipeline, out: &[Frame], from: i64, to: i64) -> Vec<f32> {
 }
 
 #[test]
-fn lost_packets_leave_no_hole_and_no_shift() {
+fn rule_2_lost_packets_leave_no_hole_and_no_shift() {
     let frames = publish(Codec::Opus, &tone(440.0, 20.0, 1), 1, 0);
     for percent in [2, 10, 30] {
         let mut random = Random(percent);
@@ -99,14 +99,14 @@ fn wrongness(redundancy: bool) -> f64 {
 }
 
 #[test]
-fn the_last_lost_packet_is_recovered_from_the_next() {
+fn rule_2_the_last_lost_packet_is_recovered_from_the_next() {
     let (recovered, concealed) = (wrongness(true), wrongness(false));
     println!("wrong by {recovered:.3} with redundancy, by {concealed:.3} without");
     assert!(recovered < 0.6 * concealed, "{recovered} against {concealed}");
 }
 
 #[test]
-fn discontinuous_transmission_is_filled() {
+fn rule_2_discontinuous_transmission_is_filled() {
     // A packet every 400 ms during silence (RFC 6716 §2.1.9).
     let mut frames = publish(Codec::Opus, &tone(440.0, 1.0, 1), 1, 0);
     let talk = frames.len() as i64;
@@ -119,7 +119,7 @@ fn discontinuous_transmission_is_filled() {
 }
 
 #[test]
-fn a_muted_track_is_silent_in_time_and_comes_back_in_time() {
+fn rule_2_a_muted_track_is_silent_in_time_and_comes_back_in_time() {
     for (input, codec) in [(opus_track(), Codec::Aac), (aac_track(48_000, 1), Codec::Opus)] {
         let mut pcm = tone(440.0, 1.0, 1);
         pcm.resize(10 * 48_000, 0.0);
@@ -204,7 +204,7 @@ fn sound_that_comes_after_its_silence_is_left_out_and_then_waited_for() {
 }
 
 #[test]
-fn stamps_in_milliseconds_and_in_bursts_do_not_disturb_the_sound() {
+fn rule_1_stamps_in_milliseconds_and_in_bursts_do_not_disturb_the_sound() {
     let frames = publish(Codec::Aac, &tone(440.0, 30.0, 1), 1, 0);
     let mut random = Random(3);
     let jittered: Vec<Frame> = frames

@@ -28,7 +28,7 @@ fn transcoded_clicks(input: &TrackInfo, codec: Codec, start: i64) -> (TrackInfo,
 }
 
 #[test]
-fn a_click_is_heard_when_it_was_made() {
+fn rule_4_a_click_is_heard_when_it_was_made() {
     for (input, codec) in [(opus_track(), Codec::Aac), (aac_track(48_000, 1), Codec::Opus)] {
         for start in [0, 1_234_567, -777] {
             let (track, out) = transcoded_clicks(&input, codec, start);

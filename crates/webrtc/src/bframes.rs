@@ -67,7 +67,7 @@ mod tests {
     const B: u8 = 0b1010_0000; // slice_type 1: `010`
 
     #[test]
-    fn p_frames_pass_b_frames_nobody_needs_are_dropped_and_needed_ones_refused() {
+    fn rule_11_p_frames_pass_b_frames_nobody_needs_are_dropped_and_needed_ones_refused() {
         assert_eq!(judge(&frame(&[&[0x41, P, 0, 0]], false)), Ok(Verdict::Keep));
         assert_eq!(judge(&frame(&[&[0x01, B, 0, 0]], false)), Ok(Verdict::Drop));
         assert_eq!(judge(&frame(&[&[0x21, B, 0, 0]], false)), Err(BFrameError::Reference));

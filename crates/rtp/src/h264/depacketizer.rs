@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_packetized_comes_back_across_a_wrap_of_sequence_numbers() {
+    fn rule_7_what_was_packetized_comes_back_across_a_wrap_of_sequence_numbers() {
         let (mut sequence, mut depacketizer) = (0xfffa, Depacketizer::new());
         for (number, len) in [(0, 9_000), (1, 300), (2, 1_199), (3, 1_200), (4, 40_000)] {
             let (payload, packets) = picture(number, number == 0, len, &mut sequence);
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_packet_costs_everything_up_to_the_next_random_access_point() {
+    fn rule_8_a_lost_packet_costs_everything_up_to_the_next_random_access_point() {
         let (mut sequence, mut depacketizer) = (0, Depacketizer::new());
         let mut all = Vec::new();
         for number in 0..9 {
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_packets_advance_the_sequence_number_and_duplicates_do_nothing() {
+    fn rule_7_empty_packets_advance_the_sequence_number_and_duplicates_do_nothing() {
         let (mut sequence, mut depacketizer) = (0, Depacketizer::new());
         let (first, mut packets) = picture(0, true, 3_000, &mut sequence);
         sequence += 1;
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_marker_is_made_up_for_by_the_next_timestamp() {
+    fn rule_8_a_missing_marker_is_made_up_for_by_the_next_timestamp() {
         let (mut sequence, mut depacketizer) = (0, Depacketizer::new());
         let (first, packets) = picture(0, true, 100, &mut sequence);
         let (second, more) = picture(1, false, 100, &mut sequence);

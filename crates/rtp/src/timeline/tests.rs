@@ -149,7 +149,7 @@ fn drift_of_100_ppm_each_way_stays_below_20_ms_in_ten_hours_with_reports() {
 }
 
 #[test]
-fn drift_of_100_ppm_each_way_stays_below_20_ms_in_ten_hours_without_reports() {
+fn rule_12_drift_of_100_ppm_each_way_stays_below_20_ms_in_ten_hours_without_reports() {
     let mut sender = Sender::new();
     sender.lines[0].ppm = -100.0;
     sender.lines[1].ppm = 100.0;
@@ -162,7 +162,7 @@ fn drift_of_100_ppm_each_way_stays_below_20_ms_in_ten_hours_without_reports() {
 }
 
 #[test]
-fn late_reports_are_slewed_in_not_stepped() {
+fn rule_12_late_reports_are_slewed_in_not_stepped() {
     let mut sender = Sender::new();
     sender.lines[1].path = 0.12; // the picture takes 100 ms longer through encoder and pacer
     sender.run(0.0, 5.0, 0.0);
@@ -179,7 +179,7 @@ fn late_reports_are_slewed_in_not_stepped() {
 }
 
 #[test]
-fn insane_reports_change_nothing() {
+fn rule_12_insane_reports_change_nothing() {
     for error in [[0.0, 7_200.0], [-3_900_000_000.0, 0.0], [1.5, -1.5], [0.0, 2.0]] {
         let mut sender = Sender::new();
         for (line, error) in sender.lines.iter_mut().zip(error) {
@@ -207,7 +207,7 @@ fn one_contradicting_report_is_not_believed_three_are() {
 }
 
 #[test]
-fn a_restarted_source_continues_on_the_timeline_in_sync() {
+fn rule_7_a_restarted_source_continues_on_the_timeline_in_sync() {
     let mut sender = Sender::new();
     sender.lines.iter_mut().for_each(|line| line.report_error = Some(0.0));
     sender.run(0.0, 20.0, 0.0);

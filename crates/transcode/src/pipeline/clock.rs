@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_hours_of_drift_and_loss_are_followed_within_the_limit() {
+    fn rule_1_ten_hours_of_drift_and_loss_are_followed_within_the_limit() {
         for ppm in [100, -100] {
             let mut clock = Clock::new(0, 48_000);
             let (mut owed, mut worst, mut seed) = (0.0_f64, 0, 1_u64);

@@ -114,7 +114,7 @@ fn losses_are_repaired_by_retransmission_both_ways() {
 }
 
 #[test]
-fn what_cannot_be_repaired_is_dropped_up_to_a_random_access_point_that_was_asked_for() {
+fn rule_8_what_cannot_be_repaired_is_dropped_up_to_a_random_access_point_that_was_asked_for() {
     let mut pair = whip(Network { loss: 0.3, ..BAD });
     pair.connect();
     let mut source = Source::new();
@@ -186,7 +186,7 @@ fn a_readers_picture_begins_with_a_random_access_point() {
 }
 
 #[test]
-fn a_new_publisher_continues_the_readers_timestamps() {
+fn rule_16_a_new_publisher_continues_the_readers_timestamps() {
     let mut pair = whep(CLEAN);
     pair.connect();
     let mut source = Source::new();
