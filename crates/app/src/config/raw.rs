@@ -198,8 +198,10 @@ impl Raw {
     fn unknown_variable(&self, name: &str) -> Option<String> {
         let once = || self.known().filter(|(section, _)| !section.repeated);
         let variables: Vec<_> = once().map(|(section, key)| variable(&section.path(key.name))).collect();
-        if let Some(meant) = nearest(name, variables.iter().map(String::as_str)) {
-            return Some(format!("sets no known key; did you mean {meant}?"));
+        // The prefix, which all share, would make everything look alike.
+        let bare = variables.iter().filter_map(|name| name.strip_prefix(PREFIX));
+        if let Some(meant) = name.strip_prefix(PREFIX).and_then(|name| nearest(name, bare)) {
+            return Some(format!("sets no known key; did you mean {PREFIX}{meant}?"));
         }
         let (section, _) = once().find(|(section, _)| {
             !section.table.is_empty() && name.starts_with(&format!("{}_", variable(section.table)))
