@@ -1,24 +1,17 @@
-//! RTMP over TCP.
+//! RTMP over TCP, by the gateway's own client.
 
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use bytes::BytesMut;
-use container::flv::{self, Demuxer, Event, Format, mux};
-use media::{Codec, Kind, TrackInfo};
-use rtmp::session::{ClientConfig, ClientEvent, ClientSession, Output, Request, Url};
-use rtmp::{MediaKind, Metadata, metadata};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+pub use gateway::rtmp::Client;
 
 use crate::feed::Feed;
 
-/// Bytes read at a time.
+/// Bytes that are counted at a time.
 const READ: usize = 128 << 10;
 
 /// What readers got together.
@@ -32,156 +25,24 @@ pub struct Counters {
     pub pictures: AtomicU64,
 }
 
-/// A connection with its session.
-#[derive(Debug)]
-struct Client {
-    stream: TcpStream,
-    session: ClientSession,
-    input: BytesMut,
-}
-
-impl Client {
-    async fn connect(server: SocketAddr, path: &str, request: Request) -> Result<Self> {
-        let url = Url::parse(&format!("rtmp://{server}/{path}")).context("an RTMP URL")?;
-        let mut stream = TcpStream::connect(server).await?;
-        stream.set_nodelay(true)?;
-        let config = ClientConfig::new(request, url);
-        let mut session = ClientSession::new(config, u64::from(server.port()), Instant::now());
-        while let Some(Output::Write(bytes)) = session.poll_output() {
-            stream.write_all(&bytes).await?;
-        }
-        Ok(Self { stream, session, input: BytesMut::new() })
-    }
-
-    /// The next event of the session.
-    async fn next(&mut self) -> Result<ClientEvent> {
-        loop {
-            while let Some(output) = self.session.poll_output() {
-                match output {
-                    Output::Write(bytes) => self.stream.write_all(&bytes).await?,
-                    Output::Event(event) => return Ok(event),
-                }
-            }
-            self.input.clear();
-            self.input.reserve(READ);
-            if self.stream.read_buf(&mut self.input).await? == 0 {
-                bail!("the server closed the connection");
-            }
-            self.session.handle_input(&self.input)?;
-        }
-    }
-
-    /// Until media can flow.
-    async fn ready(&mut self) -> Result<()> {
-        loop {
-            match self.next().await? {
-                ClientEvent::Ready => return Ok(()),
-                ClientEvent::Refused(status) => bail!("refused: {}", status.code),
-                ClientEvent::Ended => bail!("ended before it began"),
-                _ => {}
-            }
-        }
-    }
-
-    /// Writes what the session has to say.
-    async fn flush(&mut self) -> Result<()> {
-        while let Some(output) = self.session.poll_output() {
-            if let Output::Write(bytes) = output {
-                self.stream.write_all(&bytes).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes what the server says to a publisher, acknowledgements and pings, without waiting.
-    fn listen(&mut self) -> Result<()> {
-        self.input.clear();
-        self.input.reserve(READ);
-        match self.stream.try_read_buf(&mut self.input) {
-            Ok(0) => bail!("the server closed the connection"),
-            Ok(_) => Ok(self.session.handle_input(&self.input)?),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn announce(&mut self, tracks: &[TrackInfo]) -> Result<()> {
-        let has = |kind| tracks.iter().any(|track| track.kind() == kind);
-        self.session.send_metadata(&Metadata {
-            video_codec: has(Kind::Video).then_some(metadata::VIDEO_AVC),
-            audio_codec: has(Kind::Audio).then_some(metadata::AUDIO_AAC),
-            ..Metadata::default()
-        })?;
-        for track in tracks {
-            let (kind, body) = match track.kind() {
-                Kind::Video => (MediaKind::Video, mux::video_config_body(track, Format::Legacy)?),
-                Kind::Audio => (MediaKind::Audio, mux::audio_config_body(track, Format::Legacy)?),
-            };
-            self.session.send_media(kind, 0, body)?;
-        }
-        Ok(())
-    }
-}
-
 /// Publishes `feed` until the task is dropped or the connection fails.
 ///
 /// # Errors
 /// If the server refuses or ends the connection.
 pub async fn publish(server: SocketAddr, path: &str, mut feed: Feed) -> Result<()> {
-    let mut client = Client::connect(server, path, Request::Publish).await?;
-    client.ready().await?;
-    client.announce(&feed.tracks())?;
+    let mut client = Client::publish(server, path).await?;
+    let tracks = feed.tracks();
+    client.send_tracks(&tracks)?;
     feed.restart();
     loop {
-        client.flush().await?;
-        tokio::time::sleep_until(feed.due().into()).await;
-        let (kind, frame) = feed.take();
-        let timestamp = flv::timestamp_ms(frame.dts);
-        let (kind, body) = match kind {
-            Kind::Video => (MediaKind::Video, mux::video_body(&frame, Format::Legacy)),
-            Kind::Audio => (MediaKind::Audio, mux::audio_body(&frame, Codec::Aac, Format::Legacy)?),
-        };
-        client.session.send_media(kind, timestamp, body)?;
-        client.flush().await?;
-        client.listen()?;
-    }
-}
-
-/// A reader that looks at every frame.
-#[derive(Debug)]
-pub struct Reader {
-    client: Client,
-    demuxer: Demuxer,
-}
-
-impl Reader {
-    /// Connects and asks for a stream.
-    ///
-    /// # Errors
-    /// If the connection fails.
-    pub async fn connect(server: SocketAddr, path: &str) -> Result<Self> {
-        Ok(Self { client: Client::connect(server, path, Request::Play).await?, demuxer: Demuxer::new() })
-    }
-
-    /// The next track or frame.
-    ///
-    /// # Errors
-    /// If the server refuses or ends the stream.
-    pub async fn next(&mut self) -> Result<Event> {
-        loop {
-            if let Some(event) = self.demuxer.poll_event() {
-                return Ok(event);
-            }
-            match self.client.next().await? {
-                ClientEvent::Media(media) if media.kind == MediaKind::Video => {
-                    self.demuxer.push_video(media.timestamp, &media.body);
-                }
-                ClientEvent::Media(media) if media.kind == MediaKind::Audio => {
-                    self.demuxer.push_audio(media.timestamp, &media.body);
-                }
-                ClientEvent::Refused(status) => bail!("refused: {}", status.code),
-                ClientEvent::Ended => bail!("the stream ended"),
-                _ => {}
+        tokio::select! {
+            // First, so that a frame is written before the next is made.
+            biased;
+            event = client.next() => { event?; }
+            () = tokio::time::sleep_until(feed.due().into()) => {
+                let (kind, frame) = feed.take();
+                let track = tracks.iter().find(|track| track.kind() == kind);
+                client.send_frame(track.context("a frame of no track")?, &frame)?;
             }
         }
     }
@@ -197,10 +58,8 @@ thread_local! {
 /// # Errors
 /// If the server refuses or the connection fails.
 pub async fn count(server: SocketAddr, path: &str, counters: Arc<Counters>) -> Result<()> {
-    let mut client = Client::connect(server, path, Request::Play).await?;
-    client.ready().await?;
-    // What it holds is not needed any more, and there are many of it.
-    let Client { stream, .. } = client;
+    // What else the client holds is not needed any more, and there are many of it.
+    let stream = Client::play(server, path).await?.into_stream();
     counters.joined.fetch_add(1, Ordering::Relaxed);
     loop {
         stream.readable().await?;

@@ -7,8 +7,9 @@ use bytes::{Buf, Bytes};
 use container::flv::{self, Format, mux};
 use hub::{Delivery, EndReason, Join, LiveFrame, Subscription, Wants};
 use media::{Codec, Frame, Kind, Timestamp, TrackInfo};
-use rtmp::{Capabilities, MediaKind, Metadata, metadata, wire};
+use rtmp::{Capabilities, MediaKind, wire};
 
+use super::announce;
 use super::outbox::Outbox;
 
 /// ffmpeg's probe takes what it sees first for all there is, and a FLV player opened before the sound came stays silent
@@ -141,18 +142,7 @@ impl Egress {
     fn announce(&mut self, out: &mut Outbox) {
         self.announce_at = None;
         let tracks = std::mem::take(&mut self.tracks);
-        let numbers = mux::metadata(tracks.iter().map(|track| &**track), Format::Legacy);
-        let has = |kind| tracks.iter().any(|track| track.kind() == kind);
-        let metadata = Metadata {
-            video_codec: has(Kind::Video).then_some(metadata::VIDEO_AVC),
-            audio_codec: has(Kind::Audio).then_some(metadata::AUDIO_AAC),
-            width: numbers.width.map(|pixels| pixels as u32),
-            height: numbers.height.map(|pixels| pixels as u32),
-            frame_rate: numbers.framerate,
-            audio_sample_rate: numbers.audiosamplerate.map(|rate| rate as u32),
-            stereo: numbers.stereo,
-            encoder: None,
-        };
+        let metadata = announce::metadata(tracks.iter().map(|track| &**track));
         self.push(MediaKind::Data, 0, &metadata.write(), out);
         for track in &tracks {
             self.config(track, 0, out);
@@ -166,13 +156,8 @@ impl Egress {
     }
 
     fn config(&self, track: &TrackInfo, timestamp: u32, out: &mut Outbox) {
-        let format = self.format(track.codec());
-        let (kind, body) = match track.kind() {
-            Kind::Video => (MediaKind::Video, mux::video_config_body(track, format)),
-            Kind::Audio => (MediaKind::Audio, mux::audio_config_body(track, format)),
-        };
-        match body {
-            Ok(body) => self.push(kind, timestamp, &body, out),
+        match announce::config(track, self.format(track.codec())) {
+            Ok((kind, body)) => self.push(kind, timestamp, &body, out),
             Err(error) => tracing::warn!(%error, "RTMP: reader goes without a track"),
         }
     }

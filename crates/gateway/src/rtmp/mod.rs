@@ -1,5 +1,7 @@
-//! RTMP: publish and play.
+//! RTMP: publish and play, as the server and as its client.
 
+mod announce;
+mod client;
 mod egress;
 mod ingest;
 mod listener;
@@ -12,6 +14,7 @@ use hub::Hub;
 
 use crate::Sessions;
 
+pub use client::{Client, ClientError};
 pub use listener::serve;
 
 /// What an RTMP listener is set up with.

@@ -66,7 +66,7 @@ pub(super) fn begin(setup: &Setup, medley: &Medley, count: usize, crew: &mut Cre
 }
 
 pub(super) async fn read_rtmp(server: std::net::SocketAddr, path: &str, delays: &Delays) -> Result<()> {
-    let mut reader = rtmp::Reader::connect(server, path).await?;
+    let mut reader = rtmp::Client::play(server, path).await?;
     loop {
         if let flv::Event::Frame(frame) = reader.next().await?
             && frame.track == flv::VIDEO

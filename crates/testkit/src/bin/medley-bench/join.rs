@@ -75,7 +75,7 @@ async fn once(setup: &Setup) -> Result<[Vec<f64>; 4]> {
 /// From the TCP connection on.
 async fn rtmp_join(medley: &Medley, path: &str) -> Result<Duration> {
     let begun = Instant::now();
-    let mut reader = rtmp::Reader::connect(medley.rtmp, path).await?;
+    let mut reader = rtmp::Client::play(medley.rtmp, path).await?;
     loop {
         if let flv::Event::Frame(frame) = reader.next().await?
             && frame.track == flv::VIDEO

@@ -122,7 +122,7 @@ async fn once(setup: &Setup) -> Result<[Vec<f64>; 4]> {
 }
 
 async fn listen_rtmp(server: SocketAddr, path: &str, source: &Source, delays: &Delays) -> Result<()> {
-    let mut reader = rtmp::Reader::connect(server, path).await?;
+    let mut reader = rtmp::Client::play(server, path).await?;
     let mut listener = None;
     loop {
         match reader.next().await? {

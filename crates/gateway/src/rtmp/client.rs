@@ -1,0 +1,231 @@
+//! The other end of an RTMP connection: whoever publishes to a server or plays from one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use container::flv::{self, Demuxer, Event, FlvError, Format, mux};
+use media::{Frame, Kind, TrackInfo};
+use rtmp::MediaKind;
+use rtmp::session::{ClientConfig, ClientEvent, ClientSession, Output, Request, Url};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use super::announce;
+use super::outbox::Outbox;
+
+/// Bytes read at a time.
+const READ: usize = 32 << 10;
+/// Time for TCP's handshake; the conversation that follows has its own.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the server may take no bytes at all; with it, what waits for it is bounded.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a connection came to nothing, or to its end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The path is not one that an RTMP URL can hold.
+    #[error("no RTMP URL can be made of the stream's path")]
+    Path,
+    /// Nobody answered at the address.
+    #[error("the server did not answer in time")]
+    ConnectTimeout,
+    /// The connection could not be made, or broke.
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+    /// The server does not speak RTMP, or not in time.
+    #[error("{0}")]
+    Protocol(#[from] rtmp::Error),
+    /// The server said no; its status code.
+    #[error("the server refused: {0}")]
+    Refused(String),
+    /// The stream is over.
+    #[error("the stream ended")]
+    Ended,
+    /// The server closed the connection without a word.
+    #[error("the server closed the connection")]
+    Closed,
+    /// The server has stopped reading.
+    #[error("the server took no bytes in time")]
+    WriteTimeout,
+    /// A track or frame that RTMP cannot carry.
+    #[error("{0}")]
+    Media(#[from] FlvError),
+}
+
+/// One connection to a server, on which media can flow: tracks and frames in, tracks and frames out.
+///
+/// Nothing is read or written but in [`Self::next`], so a publisher waits there too. After an error the connection is
+/// of no more use.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    session: ClientSession,
+    demuxer: Demuxer,
+    ready: bool,
+    outbox: Outbox,
+    input: BytesMut,
+    /// When bytes last left, while some wait.
+    stalled_since: Option<Instant>,
+}
+
+impl Client {
+    /// Connects and waits until the server lets it publish `path` (with `?query`, if any).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn publish(server: SocketAddr, path: &str) -> Result<Self, ClientError> {
+        Self::connect(server, path, Request::Publish).await
+    }
+
+    /// Connects and waits until the server lets it play `path` (with `?query`, if any).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn play(server: SocketAddr, path: &str) -> Result<Self, ClientError> {
+        Self::connect(server, path, Request::Play).await
+    }
+
+    async fn connect(server: SocketAddr, path: &str, request: Request) -> Result<Self, ClientError> {
+        let url = Url::parse(&format!("rtmp://{server}/{path}")).ok_or(ClientError::Path)?;
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await;
+        let stream = stream.map_err(|_| ClientError::ConnectTimeout)??;
+        // A frame is written when it is due: Nagle would hold the end of it for an acknowledgement.
+        stream.set_nodelay(true)?;
+        // The seed makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
+        let seed = getrandom::u64().unwrap_or_default();
+        let mut client = Self {
+            stream,
+            session: ClientSession::new(ClientConfig::new(request, url), seed, Instant::now()),
+            demuxer: Demuxer::new(),
+            ready: false,
+            outbox: Outbox::default(),
+            input: BytesMut::new(),
+            stalled_since: None,
+        };
+        while !client.ready {
+            client.turn().await?;
+        }
+        Ok(client)
+    }
+
+    /// Writes what is to be sent, and waits for the next track or frame of the stream; a publisher gets none. Frames
+    /// have the server's timestamps. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`ClientError`]; what came before is given first.
+    pub async fn next(&mut self) -> Result<Event, ClientError> {
+        loop {
+            if let Some(event) = self.demuxer.poll_event() {
+                return Ok(event);
+            }
+            self.turn().await?;
+        }
+    }
+
+    /// Announces tracks, before their first frame and whenever their parameters change. [`Self::next`] writes it.
+    ///
+    /// # Errors
+    /// [`ClientError::Media`] for a track that RTMP cannot carry; [`ClientError::Protocol`] to one that plays.
+    pub fn send_tracks(&mut self, tracks: &[TrackInfo]) -> Result<(), ClientError> {
+        self.session.send_metadata(&announce::metadata(tracks))?;
+        for track in tracks {
+            let (kind, body) = announce::config(track, Format::Legacy)?;
+            self.session.send_media(kind, 0, body)?;
+        }
+        Ok(())
+    }
+
+    /// Sends one frame of `track`. [`Self::next`] writes it.
+    ///
+    /// # Errors
+    /// As [`Self::send_tracks`].
+    pub fn send_frame(&mut self, track: &TrackInfo, frame: &Frame) -> Result<(), ClientError> {
+        let (kind, body) = match track.kind() {
+            Kind::Video => (MediaKind::Video, mux::video_body(frame, Format::Legacy)),
+            Kind::Audio => (MediaKind::Audio, mux::audio_body(frame, track.codec(), Format::Legacy)?),
+        };
+        Ok(self.session.send_media(kind, flv::timestamp_ms(frame.dts), body)?)
+    }
+
+    /// The connection without the conversation, for who only counts bytes.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Takes one output of the session or, when there is none, writes, waits and reads once. Cancel-safe: what is
+    /// half done is kept in `outbox` and `session`, and nothing is held over the one await.
+    async fn turn(&mut self) -> Result<(), ClientError> {
+        match self.session.poll_output() {
+            Some(Output::Write(bytes)) => {
+                self.outbox.push(bytes);
+                return Ok(());
+            }
+            Some(Output::Event(event)) => return self.on_event(event),
+            None => self.flush()?,
+        }
+        let blocked = !self.outbox.is_empty();
+        let interest = if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let stalled = self.stalled_since.map(|since| since + WRITE_TIMEOUT);
+        let deadline = [self.session.poll_timeout(), stalled].into_iter().flatten().min();
+        let due = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let ready = tokio::select! {
+            ready = self.stream.ready(interest) => ready?,
+            () = due => return self.timeout(),
+        };
+        if ready.is_readable() { self.read() } else { Ok(()) }
+    }
+
+    fn on_event(&mut self, event: ClientEvent) -> Result<(), ClientError> {
+        match event {
+            ClientEvent::Ready => self.ready = true,
+            ClientEvent::Media(media) => match media.kind {
+                MediaKind::Video => self.demuxer.push_video(media.timestamp, &media.body),
+                MediaKind::Audio => self.demuxer.push_audio(media.timestamp, &media.body),
+                MediaKind::Data => {}
+            },
+            ClientEvent::Refused(status) => return Err(ClientError::Refused(status.code)),
+            ClientEvent::Ended => return Err(ClientError::Ended),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ClientError> {
+        let written = self.outbox.write(&self.stream)?;
+        self.stalled_since = match self.stalled_since {
+            _ if self.outbox.is_empty() => None,
+            Some(since) if written == 0 => Some(since),
+            _ => Some(Instant::now()),
+        };
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<(), ClientError> {
+        self.input.reserve(READ);
+        match self.stream.try_read_buf(&mut self.input) {
+            Ok(0) => return Err(ClientError::Closed),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let result = self.session.handle_input(&self.input);
+        self.input.clear();
+        Ok(result?)
+    }
+
+    fn timeout(&mut self) -> Result<(), ClientError> {
+        let now = Instant::now();
+        if self.stalled_since.is_some_and(|since| now >= since + WRITE_TIMEOUT) {
+            return Err(ClientError::WriteTimeout);
+        }
+        Ok(self.session.handle_timeout(now)?)
+    }
+}
