@@ -20,19 +20,25 @@ pub const FILE_BYTES: u64 = 1 << 20;
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}: {source}", path.display())]
+    #[error("cannot read the configuration {}: {reason}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
-        source: io::Error,
+        /// Why not. Not a `source`, which would be told a second time.
+        reason: io::Error,
     },
     /// The file is larger than [`FILE_BYTES`].
     #[error("the configuration {} has more than {FILE_BYTES} bytes", .0.display())]
     TooLarge(PathBuf),
     /// It can be read and is wrong.
     #[error("{heading}\n{0}", heading = heading(.0.len()))]
-    Invalid(#[from] Problems),
+    Invalid(Problems),
+}
+
+impl From<Problems> for ConfigError {
+    fn from(problems: Problems) -> Self {
+        Self::Invalid(problems)
+    }
 }
 
 fn heading(problems: usize) -> String {
@@ -138,7 +144,7 @@ fn read_section<S: Section>(raw: &mut Raw, problems: &mut Problems) -> S {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
+    let failed = |reason| ConfigError::Read { path: path.to_owned(), reason };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
     let size = file.take(FILE_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
