@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod cmd;
 pub mod config;
+pub mod demo;
 pub mod figures;
 pub mod http;
 pub mod logging;

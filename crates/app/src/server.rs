@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::auth::UserAuthorizer;
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, variable};
 use crate::figures::Figures;
 use crate::http::{self, Bound, Metrics, Phase, Status};
 use crate::renditions::Renditions;
@@ -64,7 +64,7 @@ impl Server {
         for (name, address) in [("http", config.listen.http), ("webrtc", config.listen.webrtc)] {
             if let Some(address) = address {
                 let bound = Bound::bind(name, address, options).await;
-                http.push(bound.with_context(|| format!("listen.{name}: {address} cannot be bound"))?);
+                http.push(bound.with_context(|| cannot_be_bound(name, address))?);
             }
         }
         Ok(Self { hub, sessions, authorizer, rtmp, webrtc, http, status: Status::default(), shutdown })
@@ -137,7 +137,13 @@ impl Server {
 }
 
 async fn bind_tcp(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("listen.{name}: {address} cannot be bound"))
+    TcpListener::bind(address).await.with_context(|| cannot_be_bound(name, address))
+}
+
+/// With the way out for whom the address is taken, such as by the demo of yesterday.
+fn cannot_be_bound(name: &str, address: SocketAddr) -> String {
+    let key = format!("listen.{name}");
+    format!("{key}: {address} cannot be bound ({}=ADDRESS:PORT moves it)", variable(&key))
 }
 
 /// UDP and TCP on the same number; with port 0, on the number that UDP was given.
@@ -146,7 +152,7 @@ async fn ice_ports(config: &Config) -> anyhow::Result<webrtc::Ports> {
         return Ok(webrtc::Ports { udp: None, tcp: None, reachable: Vec::new() });
     };
     let udp = UdpSocket::bind(address).await;
-    let udp = udp.with_context(|| format!("listen.ice: UDP {address} cannot be bound"))?;
+    let udp = udp.with_context(|| cannot_be_bound("ice", address))?;
     let bound = udp.local_addr()?;
     let tcp = bind_tcp("ice", bound).await?;
     let reachable = reachable::addresses(&config.general.public_hosts, bound).await?;

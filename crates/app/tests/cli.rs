@@ -221,14 +221,28 @@ fn sigterm_ends_it_in_good_order_within_two_seconds() {
 }
 
 #[test]
-fn a_taken_port_is_told_with_its_key() {
+fn a_taken_port_is_told_with_its_key_and_its_variable() {
     let server = Running::start("first.toml", EVERYBODY_HERE);
     let taken = server.address("rtmp").unwrap();
     file("second.toml", ANY_PORT);
     let mut second = medley();
     second.args(["serve", "--config", "second.toml"]).env("MEDLEY_LISTEN_RTMP", taken.to_string());
     let (_, stderr) = outcome(&second.output().unwrap(), 1);
-    let expected =
-        format!("error: listen.rtmp: {taken} cannot be bound: Address already in use (os error 98)\n");
+    let expected = format!(
+        "error: listen.rtmp: {taken} cannot be bound (MEDLEY_LISTEN_RTMP=ADDRESS:PORT moves it): \
+         Address already in use (os error 98)\n"
+    );
     assert!(stderr.ends_with(&expected), "{stderr}");
+}
+
+#[test]
+fn a_clip_that_cannot_be_the_patient_is_told_before_anything_runs() {
+    file("no.flv", "RIFF");
+    for (name, reason) in [
+        ("nowhere.flv", "No such file or directory (os error 2)"),
+        ("no.flv", "not an FLV file of version 1"),
+    ] {
+        let (stdout, stderr) = outcome(&medley().args(["demo", "--clip", name]).output().unwrap(), 1);
+        assert_eq!((stdout, stderr), (String::new(), format!("error: {name}: {reason}\n")));
+    }
 }

@@ -1,25 +1,59 @@
-//! `medley demo`: a server that needs no configuration and opens nothing but the demo's two streams.
+//! `medley demo`: a server that needs no configuration and opens nothing but the demo's two streams, with a simulated
+//! patient.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use axum::Router;
 
 use crate::config::{Config, ConfigError};
+use crate::demo::clip::Clip;
+use crate::demo::{self, DOCTOR, PATIENT};
+use crate::server::Server;
 
-/// What the doctor publishes, named as in the system that Medley replaces.
-const DOCTOR: &str = "doctorStream";
-/// What the patient publishes.
-const PATIENT: &str = "patientStream";
-
-/// Run a server with the demo's two streams and no other.
+/// Run a server with the demo's two streams and no other, and a simulated patient.
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// Address to listen on. Anything but loopback lets everybody who can reach it take part.
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     listen: IpAddr,
+    /// The simulated patient: an FLV file with H.264 and AAC, played in a loop. Without it there is no patient.
+    #[arg(long, value_name = "FILE")]
+    clip: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    super::serve_until_signal(config(args.listen, super::environment())?)
+    let clip = args.clip.as_deref().map(Clip::load).transpose()?;
+    let config = config(args.listen, super::environment())?;
+    super::serve_until_signal(&config, |server, shutdown| {
+        let welcome = welcome(server, clip.is_some())?;
+        let routes = match clip {
+            Some(clip) => demo::start(clip, server, shutdown)?,
+            None => Router::new(),
+        };
+        // Whoever has closed standard output does not want it.
+        let _ = io::stdout().write_all(welcome.as_bytes());
+        Ok(routes)
+    })
+}
+
+/// What is said once the sockets are bound: first of all, where to go.
+fn welcome(server: &Server, patient: bool) -> anyhow::Result<String> {
+    let page = server.address("http").or_else(|| server.address("webrtc"));
+    let page = demo::from_here(page.context("the demo needs listen.http, which is off")?);
+    let mut text = format!("You are the doctor: open http://{page}/ in a browser.\n");
+    match server.address("rtmp").map(demo::from_here) {
+        _ if patient => text.push_str("The patient is simulated: a clip in a loop, over RTMP.\n"),
+        Some(rtmp) => text.push_str(&format!(
+            "There is no patient: give it a clip (--clip FILE.flv), or publish to rtmp://{rtmp}/{PATIENT}\n"
+        )),
+        None => text.push_str("There is no patient, and RTMP is off.\n"),
+    }
+    text.push_str("Ctrl+C ends it.\n");
+    Ok(text)
 }
 
 /// The demo's configuration on `listen`: its two streams, open to loopback, or to everybody when `listen` is not

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use axum::Router;
 use clap::{Parser, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::server::Server;
@@ -56,8 +57,11 @@ fn environment() -> Vec<(OsString, OsString)> {
     std::env::vars_os().collect()
 }
 
-/// Logs, assembles and serves until a signal.
-fn serve_until_signal(config: Config) -> anyhow::Result<()> {
+/// Logs, assembles and serves until a signal, with the routes that `extra` makes for the bound server.
+fn serve_until_signal(
+    config: &Config,
+    extra: impl FnOnce(&Server, &CancellationToken) -> anyhow::Result<Router>,
+) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
     for warning in config.warnings() {
@@ -65,6 +69,8 @@ fn serve_until_signal(config: Config) -> anyhow::Result<()> {
     }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let shutdown = shutdown::on_signals()?;
-        Server::bind(&config, shutdown).await?.run(Router::new()).await
+        let server = Server::bind(config, shutdown.clone()).await?;
+        let routes = extra(&server, &shutdown)?;
+        server.run(routes).await
     })
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use axum::Router;
+
 use crate::config::Config;
 
 /// Run the server.
@@ -13,5 +15,6 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
-    super::serve_until_signal(Config::load(args.config.as_deref(), super::environment())?)
+    let config = Config::load(args.config.as_deref(), super::environment())?;
+    super::serve_until_signal(&config, |_, _| Ok(Router::new()))
 }

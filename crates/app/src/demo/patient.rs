@@ -1,0 +1,50 @@
+//! The patient's phone: publishes the clip over real RTMP, in real time and without end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use gateway::rtmp::{Client, ClientError};
+use tokio::time::Instant;
+
+use super::clip::Clip;
+use super::{BACK_OFF, PATIENT};
+
+/// Later than this (a laptop slept), the clip is not caught up with but goes on from now.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Publishes `clip` to the server at `server`, again after each failure, until it is dropped.
+pub(super) async fn run(server: SocketAddr, clip: Clip) {
+    loop {
+        if let Err(error) = publish(server, &clip).await {
+            tracing::warn!(%error, "demo: the patient's stream broke off; trying again");
+        }
+        tokio::time::sleep(BACK_OFF).await;
+    }
+}
+
+async fn publish(server: SocketAddr, clip: &Clip) -> Result<(), ClientError> {
+    let mut client = Client::publish(server, PATIENT).await?;
+    client.send_tracks(clip.tracks())?;
+    let mut start = Instant::now();
+    for (track, frame) in clip.looped() {
+        let after = frame.dts.to_duration().unwrap_or_default();
+        if start.elapsed() > after + LATE {
+            start = Instant::now() - after;
+        }
+        while let Some(event) = wait(&mut client, start + after).await {
+            event?;
+        }
+        client.send_frame(track, &frame)?;
+    }
+    Ok(())
+}
+
+/// Serves the connection until `due`; `None` then.
+async fn wait(client: &mut Client, due: Instant) -> Option<Result<(), ClientError>> {
+    tokio::select! {
+        // First, so that a frame is written before the next one is due.
+        biased;
+        event = client.next() => Some(event.map(drop)),
+        () = tokio::time::sleep_until(due) => None,
+    }
+}
