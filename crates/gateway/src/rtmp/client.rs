@@ -229,3 +229,135 @@ impl Client {
         Ok(self.session.handle_timeout(now)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use hub::{AccessRequest, Action, Authorizer, Denied, Hub, Transform, TransformError, TransformFactory};
+    use media::h264::{ParameterSets, avcc};
+    use media::{Codec, CodecConfig, Timestamp, TrackId};
+    use tokio::net::TcpListener;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::Sessions;
+    use crate::rtmp::{Context, Options, serve};
+
+    #[derive(Debug)]
+    struct NoTransforms;
+
+    impl TransformFactory for NoTransforms {
+        fn supports(&self, _: Codec, _: Codec) -> bool {
+            false
+        }
+
+        fn create(&self, _: &TrackInfo, _: Codec, _: TrackId) -> Result<Box<dyn Transform>, TransformError> {
+            unreachable!("nothing is supported")
+        }
+    }
+
+    /// Lets everybody read, and publish `open`.
+    #[derive(Debug)]
+    struct Doorman;
+
+    impl Authorizer for Doorman {
+        fn authorize<'a>(
+            &'a self,
+            request: &'a AccessRequest,
+        ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+            let open = request.action == Action::Read || request.path.as_str() == "open";
+            Box::pin(std::future::ready(if open { Ok(()) } else { Err(Denied::NotPermitted) }))
+        }
+    }
+
+    async fn server() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let hub = Hub::new(hub::Options::default(), Arc::new(NoTransforms), Arc::new(Doorman));
+        let context = Context { hub, sessions: Sessions::default(), options: Options::default() };
+        tokio::spawn(serve(listener, context, CancellationToken::new()));
+        address
+    }
+
+    fn track() -> TrackInfo {
+        let sps = [0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0x90, 0x0f, 0x08, 0x84, 0x6a];
+        let sets = ParameterSets {
+            sps: vec![Bytes::copy_from_slice(&sps)],
+            pps: vec![Bytes::from_static(&[0x68, 0xce, 0x3c, 0x80])],
+        };
+        TrackInfo { id: flv::VIDEO, config: CodecConfig::H264(sets) }
+    }
+
+    /// More than a socket's buffers hold in one piece, and different from all others.
+    fn frame(number: u8) -> Frame {
+        let dts = Timestamp::from_millis(i64::from(number) * 20);
+        let mut slice = vec![number; 300_000];
+        slice[..2].copy_from_slice(&[0x65, 0x88]);
+        let payload = avcc::write([&slice[..]]);
+        Frame { track: flv::VIDEO, pts: dts, dts, random_access: true, payload }
+    }
+
+    /// Waits for the client's next event in many short waits, each of which is given up.
+    async fn next(client: &mut Client) -> Event {
+        loop {
+            if let Ok(event) = tokio::time::timeout(Duration::from_micros(50), client.next()).await {
+                return event.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_lost_where_waiting_is_given_up() {
+        const FRAMES: u8 = 20;
+        let address = server().await;
+        let mut publisher = Client::publish(address, "open").await.unwrap();
+        publisher.send_tracks(&[track()]).unwrap();
+        let mut reader = Client::play(address, "open").await.unwrap();
+        let publishing = tokio::spawn(async move {
+            for number in 1..=FRAMES {
+                publisher.send_frame(&track(), &frame(number)).unwrap();
+                let until = Instant::now() + Duration::from_millis(20);
+                while Instant::now() < until {
+                    let wait = tokio::time::timeout(Duration::from_micros(50), publisher.next()).await;
+                    assert!(wait.is_err(), "a publisher is told nothing");
+                }
+            }
+            publisher.next().await
+        });
+        assert_eq!(next(&mut reader).await, Event::Track(track()));
+        for number in 1..=FRAMES {
+            let Event::Frame(got) = next(&mut reader).await else { panic!("a frame") };
+            assert_eq!(got.payload, frame(number).payload, "frame {number}");
+        }
+        publishing.abort();
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_with_its_code() {
+        let address = server().await;
+        let nobody = Client::play(address, "open").await.unwrap_err();
+        assert_eq!(nobody.to_string(), "the server refused: NetStream.Play.StreamNotFound");
+        let denied = Client::publish(address, "closed").await.unwrap_err();
+        assert!(matches!(denied, ClientError::Refused(_)), "{denied}");
+        let no_path = Client::publish(address, "").await.unwrap_err();
+        assert!(matches!(no_path, ClientError::Path), "{no_path}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_hangs_up_ends_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // All that the client has said, lest the kernel reset the connection.
+            let mut hello = vec![0; 1_537];
+            tokio::io::AsyncReadExt::read_exact(&mut stream, &mut hello).await.unwrap();
+        });
+        let error = Client::play(address, "open").await.unwrap_err();
+        assert!(matches!(error, ClientError::Closed), "{error}");
+    }
+}
