@@ -131,6 +131,8 @@ pub struct Subscription {
     awaits_random_access: bool,
     squeeze: Option<Squeeze>,
     ready: VecDeque<Delivery>,
+    /// Nothing was left in the log when it was last looked at; until the head moves there is no need to look again.
+    caught_up: bool,
     ended: bool,
 }
 
@@ -175,6 +177,7 @@ impl Subscription {
             awaits_random_access: true,
             squeeze: None,
             ready: VecDeque::new(),
+            caught_up: false,
             ended: false,
         }
     }
@@ -188,12 +191,13 @@ impl Subscription {
             if self.head.changed().await.is_err() {
                 return Delivery::End(EndReason::ServerClosing);
             }
+            self.caught_up = false;
         }
     }
 
     /// What is there without waiting.
     pub fn try_recv(&mut self) -> Option<Delivery> {
-        if self.ready.is_empty() {
+        if self.ready.is_empty() && (!self.caught_up || self.head.has_changed().unwrap_or(true)) {
             self.head.mark_unchanged();
             self.fill();
         }
@@ -232,6 +236,7 @@ impl Subscription {
 
     /// Puts the cursor where `join` says.
     fn place(&mut self, join: Join) {
+        self.caught_up = false;
         let state = self.stream.lock();
         let start = if self.wants.video.is_empty() { None } else { state.log.random_access() };
         let (Some(start), true) = (start, join != Join::Live) else {
@@ -332,15 +337,19 @@ impl Subscription {
             self.ready.push_back(Delivery::End(self.stream.lock().ended.unwrap_or(EndReason::ServerClosing)));
             return;
         }
-        if self.stream.lock().tracks_version != self.chosen_at {
+        let stream = Arc::clone(&self.stream);
+        let mut state = stream.lock();
+        if state.tracks_version != self.chosen_at {
+            drop(state);
             self.choose();
             self.tell_all();
+            state = stream.lock();
         }
-        let stream = Arc::clone(&self.stream);
-        let state = stream.lock();
         self.skip_if_late(&state);
+        self.caught_up = false;
         while self.ready.len() < BATCH {
             let Some(frame) = state.log.get(self.cursor) else {
+                self.caught_up = state.ended.is_none();
                 break;
             };
             let frame = Arc::clone(frame);

@@ -1,5 +1,6 @@
 //! One RTMP connection: a small loop around the sans-IO session.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use hub::{AccessRequest, Action, Denied, HubError, Protocol, PublishRequest, Sub
 use media::{Pii, StreamPath};
 use rtmp::session::{Config, Event, Output, ServerSession, StatusCode};
 use rtmp::{Capabilities, StreamTarget};
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +52,8 @@ enum Role {
 
 /// What woke the loop.
 enum Wake {
-    Socket(io::Result<tokio::io::Ready>),
+    Readable(io::Result<()>),
+    Writable(io::Result<()>),
     Delivery(Option<hub::Delivery>),
     Evicted(hub::EndReason),
     Deadline,
@@ -142,11 +143,12 @@ impl Session {
         }
         let wake = self.wait(shutdown).await;
         match wake {
-            Wake::Socket(ready) => {
-                if ready?.is_readable() {
-                    self.read()?;
-                }
+            Wake::Readable(ready) => {
+                ready?;
+                self.read()?;
             }
+            // The next turn begins with writing.
+            Wake::Writable(ready) => ready?,
             Wake::Delivery(delivery) => self.deliver(delivery),
             Wake::Evicted(reason) => self.protocol.reject(StatusCode::PublishBadName, &reason.to_string()),
             Wake::Deadline => self.timeout()?,
@@ -160,9 +162,9 @@ impl Session {
 
     async fn wait(&mut self, shutdown: &CancellationToken) -> Wake {
         let blocked = !self.outbox.is_empty();
-        let interest = if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         let deadline = self.deadline();
         let Self { stream, role, closing, .. } = self;
+        let stream = &*stream;
         let next = async {
             match role {
                 _ if blocked || closing.is_some() => std::future::pending().await,
@@ -177,11 +179,21 @@ impl Session {
                 None => std::future::pending().await,
             }
         };
+        let writable = async {
+            match blocked {
+                true => poll_fn(|context| stream.poll_write_ready(context)).await,
+                false => std::future::pending().await,
+            }
+        };
         // A reader and a publisher are told by the hub that it closes; who is neither, here.
         let told_by_hub = self.entry.is_some() || closing.is_some();
+        // `poll_read_ready` keeps its waker from one turn to the next, which `readable` would register and take away
+        // each time: this runs once a frame for each reader.
         tokio::select! {
+            biased;
             wake = next => wake,
-            ready = stream.ready(interest) => Wake::Socket(ready),
+            writable = writable => Wake::Writable(writable),
+            readable = poll_fn(|context| stream.poll_read_ready(context)) => Wake::Readable(readable),
             () = due => Wake::Deadline,
             () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
         }
