@@ -44,7 +44,8 @@ pub fn start(clip: Clip, server: &Server, shutdown: &CancellationToken) -> anyho
     let address = from_here(address);
     let monitor = Monitor::default();
     let reader = monitor.clone().run(address, server.hub().clone());
-    tokio::spawn(shutdown.clone().run_until_cancelled_owned(patient::run(address, clip)));
+    let publisher = patient::run(address, server.hub().clone(), clip);
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(publisher));
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(reader));
     Ok(routes(monitor))
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use gateway::rtmp::{Client, ClientError};
+use hub::Hub;
 use tokio::time::Instant;
 
 use super::clip::Clip;
@@ -12,9 +13,16 @@ use super::{BACK_OFF, PATIENT};
 /// Later than this (a laptop slept), the clip is not caught up with but goes on from now.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Publishes `clip` to the server at `server`, again after each failure, until it is dropped.
-pub(super) async fn run(server: SocketAddr, clip: Clip) {
+/// Publishes `clip` to the server at `server`, again after each failure, until it is dropped. `hub` is that server's.
+///
+/// It gives way: whoever publishes to the patient's stream, such as a real phone, takes it over, and keeps it for as
+/// long as they like.
+pub(super) async fn run(server: SocketAddr, hub: Hub, clip: Clip) {
+    let taken = || hub.snapshot().iter().any(|stream| stream.path.as_str() == PATIENT && stream.published);
     loop {
+        while taken() {
+            tokio::time::sleep(BACK_OFF).await;
+        }
         if let Err(error) = publish(server, &clip).await {
             tracing::warn!(%error, "demo: the patient's stream broke off; trying again");
         }

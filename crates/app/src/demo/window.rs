@@ -32,14 +32,14 @@ pub(super) struct Figures {
 impl Figures {
     /// The answer of `GET /demo/patient`.
     pub(super) fn to_json(self) -> serde_json::Value {
-        let tenths = |value: f64| (value * 10.0).round() / 10.0;
+        let hundredths = |value: f64| (value * 100.0).round() / 100.0;
         serde_json::json!({
             "connected": self.connected,
             "video_fps": self.pictures,
             "video_width": self.size.map(|(width, _)| width),
             "video_height": self.size.map(|(_, height)| height),
-            "audio_level_dbfs": self.level_dbfs.map(tenths),
-            "delay_ms": self.delay_ms.map(tenths),
+            "audio_level_dbfs": self.level_dbfs.map(hundredths),
+            "delay_ms": self.delay_ms.map(hundredths),
         })
     }
 }
