@@ -45,7 +45,7 @@ function texts(figures: PatientFigures | null, demo: Messages['demo']): Shown {
     fps: rounded(fps),
     size: width === null || height === null ? demo.unknown : `${width}×${height}`,
     // On one machine it is far below a millisecond, and a bare 0 would look like nothing measured.
-    delay: delayMs !== null && delayMs < 10 ? delayMs.toFixed(1) : rounded(delayMs),
+    delay: delayMs !== null && delayMs < 10 ? String(Number(delayMs.toPrecision(1))) : rounded(delayMs),
     sound: audible || audioDbfs === null ? rounded(audioDbfs) : demo.silent,
     level: audible ? Math.min(100, (1 - audioDbfs / SILENCE_DBFS) * 100) : 0,
   };

@@ -83,7 +83,7 @@ export const en: Messages = {
     pictures: 'Picture',
     size: 'Size',
     sound: 'Sound',
-    delay: 'Delay',
+    delay: 'Server to patient',
     waiting: 'Nothing of you has arrived yet',
     silent: 'silent',
     unknown: '—',

@@ -82,7 +82,7 @@ export const zh: Messages = {
     pictures: '画面',
     size: '尺寸',
     sound: '声音',
-    delay: '延迟',
+    delay: '服务器到患者',
     waiting: '还没有收到您的画面',
     silent: '无声',
     unknown: '—',
