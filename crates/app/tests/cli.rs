@@ -1,39 +1,14 @@
 //! The binary as its users meet it: commands, exit codes, the words of its errors, and its end.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod support;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
-use std::{env, fs};
 
-fn medley() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_medley"));
-    // The variables of whoever runs the tests must not decide them.
-    for (name, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MEDLEY_")) {
-        command.env_remove(name);
-    }
-    command.current_dir(env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
-    command
-}
-
-fn file(name: &str, text: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, text).unwrap();
-    path
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-#[track_caller]
-fn outcome(output: &Output, code: i32) -> (String, String) {
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
-    (stdout, stderr)
-}
+use support::{ANY_PORT, EVERYBODY_HERE, Running, file, medley, outcome};
 
 #[test]
 fn check_tells_what_a_good_file_would_do() {
@@ -112,84 +87,6 @@ fn a_hashed_password_is_accepted_by_the_configuration() {
     let (_, stderr) = outcome(&medley().arg("hash-password").output().unwrap(), 1);
     assert_eq!(stderr, "error: the password is empty\n");
 }
-
-/// A running server, killed at the end of the test.
-struct Running {
-    child: Child,
-    log: BufReader<std::process::ChildStderr>,
-    addresses: Vec<(String, SocketAddr)>,
-}
-
-const ANY_PORT: &str = "public_hosts = [\"127.0.0.1\"]\n[listen]\nhttp = \"127.0.0.1:0\"\nwebrtc = \"127.0.0.1:0\"\n\
-     ice = \"127.0.0.1:0\"\nrtmp = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n";
-
-impl Running {
-    fn start(name: &str, users: &str) -> Self {
-        let path = file(name, &format!("{ANY_PORT}{users}"));
-        let mut child =
-            medley().arg("serve").arg("--config").arg(path).stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        let mut running = Self { child, log, addresses: Vec::new() };
-        while running.address("http").is_none() || running.address("rtmp").is_none() {
-            let line = running.line().expect("the server ended before it listened");
-            if line["message"] == "listening" {
-                let word = |key: &str| line[key].as_str().unwrap().to_owned();
-                running.addresses.push((word("listener"), word("address").parse().unwrap()));
-            }
-        }
-        running
-    }
-
-    fn line(&mut self) -> Option<serde_json::Value> {
-        let mut line = String::new();
-        let length = self.log.read_line(&mut line).unwrap();
-        (length > 0).then(|| serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}")))
-    }
-
-    fn address(&self, name: &str) -> Option<SocketAddr> {
-        self.addresses.iter().find(|(known, _)| known == name).map(|(_, address)| *address)
-    }
-
-    fn get(&self, path: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            let mut stream = TcpStream::connect(self.address("http").unwrap()).unwrap();
-            write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            // The log says "listening" an instant before everything is served.
-            if !answer.contains("\"starting\"") {
-                return answer;
-            }
-            assert!(Instant::now() < deadline, "still starting");
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
-    }
-
-    /// Waits for the end; gives its exit code and the lines logged since.
-    fn ended(mut self) -> (Option<i32>, Vec<serde_json::Value>) {
-        let mut lines = Vec::new();
-        while let Some(line) = self.line() {
-            lines.push(line);
-        }
-        (self.child.wait().unwrap().code(), lines)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-const EVERYBODY_HERE: &str =
-    "[[auth.user]]\nname = \"any\"\nnetworks = [\"127.0.0.0/8\"]\nread = [\"*\"]\napi = true\n";
 
 #[test]
 fn a_server_tells_its_health_and_figures() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use hub::{Action, Protocol};
+use hub::{Action, Denied, HubError, Protocol};
 use media::StreamPath;
 use parking_lot::Mutex;
 
@@ -31,9 +31,9 @@ pub struct SessionStats {
 /// What happened to sessions since the start; each is a metric.
 #[derive(Debug, Default)]
 pub struct SessionCounters {
-    /// Connections refused because there were too many.
+    /// Connections and requests refused because a limit was reached.
     pub refused: AtomicU64,
-    /// Connections that did not finish their handshake in time.
+    /// Connections that did not get as far as publish or play in time.
     pub handshake_timeouts: AtomicU64,
     /// Connections ended because of bytes that break the protocol.
     pub protocol_errors: AtomicU64,
@@ -73,6 +73,19 @@ impl Sessions {
         &self.0.counters
     }
 
+    /// Counts that the hub let somebody not in, and tells of a limit.
+    pub(crate) fn turned_away(&self, error: HubError) {
+        let counters = self.counters();
+        match error {
+            HubError::Denied(Denied::Busy) | HubError::TooManyStreams(_) | HubError::TooManyReaders(_) => {
+                count(&counters.refused, 1);
+                tracing::warn!(%error, "a limit is reached; refused one");
+            }
+            HubError::Denied(_) => count(&counters.denied, 1),
+            _ => {}
+        }
+    }
+
     pub(crate) fn enter(&self, protocol: Protocol, action: Action, path: StreamPath) -> SessionEntry {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         let zero = || AtomicU64::new(0);
@@ -87,6 +100,13 @@ impl Sessions {
         });
         self.0.live.lock().insert(id, Arc::clone(&stats));
         SessionEntry { sessions: self.clone(), id, stats }
+    }
+}
+
+impl SessionEntry {
+    /// What is counted over all sessions.
+    pub(crate) fn counters(&self) -> &SessionCounters {
+        self.sessions.counters()
     }
 }
 

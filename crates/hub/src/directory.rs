@@ -110,6 +110,17 @@ struct Streams {
 }
 
 impl Streams {
+    /// Whether a publisher may come to `path` when there may be `most` streams.
+    fn has_room_for(&self, path: &StreamPath, most: usize) -> Result<(), HubError> {
+        if self.closing {
+            return Err(HubError::Closing);
+        }
+        if !self.by_path.contains_key(path) && self.by_path.len() >= most {
+            return Err(HubError::TooManyStreams(most));
+        }
+        Ok(())
+    }
+
     fn forget(&mut self, path: &StreamPath, stream: &Stream) {
         let known = self.by_path.get(path);
         if known.is_some_and(|known| std::ptr::eq(Arc::as_ptr(known), stream)) {
@@ -144,7 +155,9 @@ impl Hub {
     /// [`HubError`].
     pub async fn permit(&self, request: PublishRequest) -> Result<PublishPermit, HubError> {
         self.shared.authorizer.authorize(&request.access).await?;
-        Ok(PublishPermit { hub: self.clone(), path: request.access.path })
+        let path = request.access.path;
+        self.shared.streams.lock().has_room_for(&path, self.shared.options.max_streams)?;
+        Ok(PublishPermit { hub: self.clone(), path })
     }
 
     /// Admits a reader.
@@ -200,15 +213,9 @@ impl Hub {
 
     fn stream_to_feed(&self, path: &StreamPath) -> Result<Arc<Stream>, HubError> {
         let mut streams = self.shared.streams.lock();
-        if streams.closing {
-            return Err(HubError::Closing);
-        }
+        streams.has_room_for(path, self.shared.options.max_streams)?;
         if let Some(stream) = streams.by_path.get(path) {
             return Ok(Arc::clone(stream));
-        }
-        let most = self.shared.options.max_streams;
-        if streams.by_path.len() >= most {
-            return Err(HubError::TooManyStreams(most));
         }
         let on_end = Box::new(Leave(Arc::downgrade(&self.shared)));
         let stream =

@@ -42,6 +42,8 @@ pub struct Counters {
     pub accepted: AtomicU64,
     /// Connections that were closed because there were too many.
     pub refused: AtomicU64,
+    /// Connections that were closed because a request's header took too long.
+    pub timeouts: AtomicU64,
 }
 
 /// A socket that is bound and not yet served.
@@ -143,9 +145,15 @@ impl Shared {
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), with_peer);
         let connection = self.graceful.watch(connection);
+        let counters = Arc::clone(&self.counters);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "an HTTP connection ended early");
+            match connection.await {
+                Err(error) if error.is_timeout() => {
+                    counters.timeouts.fetch_add(1, Ordering::Relaxed);
+                    tracing::info!("an HTTP connection sent no whole header in time");
+                }
+                Err(error) => tracing::debug!(%error, "an HTTP connection ended early"),
+                Ok(()) => {}
             }
             drop((slot, open));
         });

@@ -125,9 +125,12 @@ impl Collector for Listeners {
             ConstGauge::new(read(&counters.open)).encode(open.encode_family(&[("listener", *listener)])?)?;
         }
         type Pick = fn(&Counters) -> &AtomicU64;
-        let totals: [(&str, &str, Pick); 2] = [
+        let totals: [(&str, &str, Pick); 3] = [
             ("medley_http_connections_accepted", "HTTP connections since the start", |all| &all.accepted),
             ("medley_http_connections_refused", "HTTP connections beyond the limit", |all| &all.refused),
+            ("medley_http_header_timeouts", "HTTP connections without a whole header in time", |all| {
+                &all.timeouts
+            }),
         ];
         for (name, help, pick) in totals {
             let kind = ConstCounter::new(0_u64).metric_type();

@@ -150,7 +150,10 @@ impl Session {
             // The next turn begins with writing.
             Wake::Writable(ready) => ready?,
             Wake::Delivery(delivery) => self.deliver(delivery),
-            Wake::Evicted(reason) => self.protocol.reject(StatusCode::PublishBadName, &reason.to_string()),
+            Wake::Evicted(reason) => {
+                tracing::info!(path = self.path(), %reason, "RTMP: publisher sent away");
+                self.protocol.reject(StatusCode::PublishBadName, &reason.to_string());
+            }
             Wake::Deadline => self.timeout()?,
             Wake::Shutdown => {
                 self.protocol.reject(StatusCode::ConnectClosed, "the server is closing");
@@ -338,21 +341,23 @@ impl Session {
     }
 
     fn leave(&mut self) {
+        if let Some(entry) = &self.entry {
+            tracing::info!(path = %entry.path, action = %entry.action, "RTMP: left");
+        }
         self.role = Role::Idle;
         self.entry = None;
     }
 
     fn refuse(&mut self, action: Action, path: &StreamPath, error: HubError) {
         let code = match (action, error) {
+            (_, HubError::Denied(Denied::Busy)) => StatusCode::ConnectRejected,
             (Action::Publish, HubError::Denied(_)) => StatusCode::PublishDenied,
             (Action::Read, HubError::Denied(_)) => StatusCode::PlayFailed,
             (_, HubError::NotFound) => StatusCode::PlayStreamNotFound,
             (_, HubError::Closing) => StatusCode::ConnectClosed,
             _ => StatusCode::ConnectRejected,
         };
-        if matches!(error, HubError::Denied(denied) if denied != Denied::Busy) {
-            count(&self.context.sessions.counters().denied, 1);
-        }
+        self.context.sessions.turned_away(error);
         tracing::info!(%path, %action, %error, "RTMP: refused");
         self.protocol.reject(code, &error.to_string());
     }
@@ -392,15 +397,19 @@ impl Session {
                 count(&counters.handshake_timeouts, 1);
                 tracing::warn!("RTMP: connection closed: no publish or play in time");
             }
+            Ended::Protocol(error @ rtmp::Error::IdleTimeout) => {
+                tracing::info!(%error, "RTMP: connection closed");
+            }
             Ended::Protocol(error) => {
                 count(&counters.protocol_errors, 1);
                 tracing::warn!(%error, "RTMP: connection closed");
             }
-            ended => {
-                let path = self.entry.as_ref().map(|entry| entry.path.as_str());
-                tracing::info!(path, %ended, "RTMP: session ended");
-            }
+            ended => tracing::info!(path = self.path(), %ended, "RTMP: session ended"),
         }
+    }
+
+    fn path(&self) -> Option<&str> {
+        self.entry.as_ref().map(|entry| entry.path.as_str())
     }
 }
 

@@ -150,9 +150,9 @@ impl WebRtc {
         let certificate = Certificate::generate().ok_or_else(|| io::Error::other("no DTLS certificate"))?;
         Ok(Arc::new(Self {
             hub,
+            mux: Arc::new(Mux::new(ports.udp, candidates, sessions.clone())?),
             sessions,
             options,
-            mux: Arc::new(Mux::new(ports.udp, candidates)?),
             tcp: Mutex::new(ports.tcp),
             certificate,
             live: Mutex::default(),
@@ -189,6 +189,7 @@ impl WebRtc {
     async fn open(self: &Arc<Self>, access: AccessRequest, offer: &str) -> Result<Opened, Refusal> {
         if self.live.lock().len() >= self.options.max_sessions || self.shutdown.is_cancelled() {
             count(&self.sessions.counters().refused, 1);
+            tracing::warn!(limit = self.options.max_sessions, "WebRTC: too many sessions; refused one");
             return Err(Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the server has as many sessions as it may",
@@ -229,9 +230,7 @@ impl WebRtc {
     }
 
     fn denied(&self, error: HubError) -> Refusal {
-        if matches!(error, HubError::Denied(_)) {
-            count(&self.sessions.counters().denied, 1);
-        }
+        self.sessions.turned_away(error);
         error.into()
     }
 

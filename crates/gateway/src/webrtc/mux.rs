@@ -20,6 +20,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::tcp::{self, TcpRoutes};
+use crate::Sessions;
 
 /// Datagrams that wait for one session; more are dropped, as a network would.
 const SESSION_QUEUE: usize = 1_024;
@@ -81,6 +82,7 @@ pub(crate) struct Mux {
     by_ufrag: RwLock<HashMap<String, Arc<Route>>>,
     by_address: RwLock<HashMap<(Transport, SocketAddr), Arc<Route>>>,
     pub(crate) counters: MuxCounters,
+    pub(super) sessions: Sessions,
 }
 
 /// The addresses at which peers reach this server.
@@ -125,7 +127,11 @@ impl Mux {
     ///
     /// # Errors
     /// What the operating system says about the socket's options.
-    pub(crate) fn new(socket: Option<UdpSocket>, candidates: Candidates) -> io::Result<Self> {
+    pub(crate) fn new(
+        socket: Option<UdpSocket>,
+        candidates: Candidates,
+        sessions: Sessions,
+    ) -> io::Result<Self> {
         let state = match &socket {
             Some(socket) => Some(UdpSocketState::new(socket.into())?),
             None => None,
@@ -143,6 +149,7 @@ impl Mux {
             by_ufrag: RwLock::default(),
             by_address: RwLock::default(),
             counters: MuxCounters::default(),
+            sessions,
         })
     }
 

@@ -109,6 +109,9 @@ impl<H: Half> Session<H> {
                 self.farewell();
             }
             if let Some(reason) = self.closed {
+                if reason == CloseReason::ConnectTimeout {
+                    count(&self.entry.counters().handshake_timeouts, 1);
+                }
                 tracing::info!(path = %self.entry.path, action = %self.entry.action, %reason, "WebRTC: session ended");
                 return;
             }

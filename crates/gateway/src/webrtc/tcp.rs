@@ -13,6 +13,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::sessions::count;
+
 use super::mux::{Candidates, Datagram, Mux, Route, Transport};
 
 /// Connections at a time that have not yet named a session.
@@ -55,6 +57,7 @@ pub(super) async fn serve(mux: Arc<Mux>, listener: Option<TcpListener>) -> io::R
             }
         };
         let Ok(permit) = Arc::clone(&unproven).try_acquire_owned() else {
+            count(&mux.sessions.counters().refused, 1);
             tracing::warn!(limit = UNPROVEN, "ICE-TCP: too many connections without a session; refused one");
             continue;
         };
@@ -77,7 +80,12 @@ async fn connection(
     let destination = Candidates::reached_by(&mux.candidates().tcp, stream.local_addr()?);
     let (reader, writer) = stream.into_split();
     let mut frames = Frames { reader, buffer: BytesMut::new() };
-    let first = tokio::time::timeout(FIRST_FRAME, frames.next()).await??;
+    let Ok(first) = tokio::time::timeout(FIRST_FRAME, frames.next()).await else {
+        count(&mux.sessions.counters().handshake_timeouts, 1);
+        tracing::warn!("ICE-TCP: connection closed: it named no session in time");
+        return Ok(());
+    };
+    let first = first?;
     let Some(route) = mux.named(&first) else {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the first frame names no session"));
     };

@@ -1,0 +1,145 @@
+//! Strangers, hostile bytes and limits: each is refused within its bound, told in a log line without an address, and
+//! counted.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use support::{EVERYBODY_HERE, Running};
+
+const TIGHT: &str = "[limits]\nconnections = 2\nhandshake_timeout_ms = 400\nrtmp_message_bytes = 65536\n\
+     webrtc_sessions = 1\nstreams = 1\n";
+
+fn start(name: &str) -> Running {
+    Running::start(name, &format!("{TIGHT}{}", EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread =")))
+}
+
+impl Running {
+    fn metric(&self, name: &str) -> u64 {
+        let page = self.get("/metrics");
+        let line =
+            page.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {page}"));
+        line.trim().parse().unwrap()
+    }
+
+    /// Waits for a figure; it is counted an instant after the connection ends.
+    fn comes_to(&self, name: &str, value: u64) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.metric(name) != value {
+            assert!(Instant::now() < deadline, "{name} is {} instead of {value}", self.metric(name));
+        }
+    }
+
+    fn connect(&self, listener: &str) -> TcpStream {
+        let stream = TcpStream::connect(self.address(listener).unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream
+    }
+
+    /// Ends the server and looks for a line; none of all may hold an address of a client.
+    fn logged(self, wanted: &str) {
+        self.signal("-TERM");
+        let (code, lines) = self.ended();
+        assert_eq!(code, Some(0));
+        let own = |line: &&serde_json::Value| line["message"] != "listening";
+        let lines: Vec<_> = lines.iter().filter(own).map(ToString::to_string).collect();
+        assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted}: {lines:#?}");
+        assert!(lines.iter().all(|line| !line.contains("127.0.0.1")), "{lines:#?}");
+    }
+}
+
+/// How long the server keeps a connection that says nothing more, and whether it ends.
+fn closed_after(stream: &mut TcpStream) -> Duration {
+    let begun = Instant::now();
+    let mut answer = Vec::new();
+    // A reset ends it as well as a close does.
+    let _ = stream.read_to_end(&mut answer);
+    assert!(begun.elapsed() < Duration::from_secs(4), "still open");
+    begun.elapsed()
+}
+
+/// A handshake of version 3 with anything in it (RTMP 1.0 §5.2).
+fn handshake(stream: &mut TcpStream) {
+    stream.write_all(&[&[3][..], &[0; 1536]].concat()).unwrap();
+    let mut answer = vec![0; 1 + 2 * 1536];
+    stream.read_exact(&mut answer).unwrap();
+    stream.write_all(&answer[1..1537]).unwrap();
+}
+
+#[test]
+fn an_rtmp_connection_that_says_nothing_is_closed() {
+    let server = start("half-open.toml");
+    let mut silent = server.connect("rtmp");
+    assert!(closed_after(&mut silent) >= Duration::from_millis(300));
+    let mut shook_hands = server.connect("rtmp");
+    handshake(&mut shook_hands);
+    closed_after(&mut shook_hands);
+    server.comes_to("medley_handshake_timeouts_total", 2);
+    server.logged("no publish or play in time");
+}
+
+#[test]
+fn connections_beyond_the_limit_are_closed() {
+    let server = start("many.toml");
+    let _two = [server.connect("rtmp"), server.connect("rtmp")];
+    closed_after(&mut server.connect("rtmp"));
+    server.comes_to("medley_connections_refused_total", 1);
+    server.logged("too many connections; refused one");
+}
+
+#[test]
+fn a_message_larger_than_accepted_ends_the_connection_before_it_is_stored() {
+    let server = start("large.toml");
+    let mut stream = server.connect("rtmp");
+    handshake(&mut stream);
+    // Chunk stream 4, 16,000,000 bytes of video (RTMP 1.0 §5.3.1.2.1).
+    stream.write_all(&[&[4, 0, 0, 0, 0xf4, 0x24, 0, 9, 1, 0, 0, 0][..], &[0; 128]].concat()).unwrap();
+    closed_after(&mut stream);
+    server.comes_to("medley_protocol_errors_total", 1);
+    server.logged("16000000 bytes, accepted are");
+}
+
+#[test]
+fn deeply_nested_command_objects_end_the_connection() {
+    let server = start("nested.toml");
+    let mut stream = server.connect("rtmp");
+    handshake(&mut stream);
+    // "connect", 1, then objects in objects: 03, key "a", 03, ... (AMF0 §2.5).
+    let mut command = b"\x02\x00\x07connect\x00\x3f\xf0\0\0\0\0\0\0".to_vec();
+    command.extend((0..20).flat_map(|_| [3, 0, 1, b'a']));
+    let len = u8::try_from(command.len()).unwrap();
+    assert!(len < 128, "one chunk");
+    stream.write_all(&[&[3, 0, 0, 0, 0, 0, len, 20, 0, 0, 0, 0][..], &command].concat()).unwrap();
+    closed_after(&mut stream);
+    server.comes_to("medley_protocol_errors_total", 1);
+    server.logged("nests deeper than 16 levels");
+}
+
+#[test]
+fn garbage_at_the_ice_port_is_dropped_and_counted() {
+    let server = start("garbage.toml");
+    let ice = server.address("ice").unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for length in [1, 20, 200, 1400] {
+        socket.send_to(&vec![0x16; length], ice).unwrap();
+    }
+    server.comes_to("medley_datagrams_unknown_total", 4);
+    let mut tcp = server.connect("ice");
+    tcp.write_all(&[0, 20]).unwrap();
+    tcp.write_all(&[0; 20]).unwrap();
+    closed_after(&mut tcp);
+    assert_eq!(server.metric("medley_sessions{protocol=\"webrtc\",action=\"read\"}"), 0);
+}
+
+#[test]
+fn an_http_header_that_does_not_end_is_not_waited_for() {
+    let server = start("header.toml");
+    let mut stream = server.connect("http");
+    stream.write_all(b"POST /a/whip HTTP/1.1\r\nhost: x\r\n").unwrap();
+    closed_after(&mut stream);
+    server.comes_to("medley_http_header_timeouts_total{listener=\"http\"}", 1);
+    server.logged("no whole header in time");
+}
