@@ -10,10 +10,15 @@ use crate::codec::{AAC_SAMPLES, EncoderSettings, Format};
 
 const LIBRARY: &str = "syom";
 
+/// What the filter banks of SBR hold back, in samples of its own, doubled rate: 481 of the core's (ISO/IEC 14496-3
+/// §4.5.2.8.2.1). `syom` leaves them in.
+const SBR_DELAY: usize = 962;
+
 pub(super) struct Decoder {
     inner: syom::Decoder,
     config: Bytes,
     rate: Rate,
+    delay: usize,
 }
 
 impl std::fmt::Debug for Decoder {
@@ -27,20 +32,22 @@ impl Decoder {
         // Unbounded in duration: a consultation may last as long as it likes, and nothing is collected here.
         let inner = syom::Decoder::from_asc(config.bytes(), DecodeOptions::unbounded())
             .map_err(|error| CodecError::setup(LIBRARY, error))?;
-        Ok(Self { inner, config: config.bytes().clone(), rate: config.rate() })
+        Ok(Self { inner, config: config.bytes().clone(), rate: config.rate(), delay: 0 })
     }
 }
 
 impl crate::codec::Decoder for Decoder {
     fn delay(&self) -> usize {
-        0
+        self.delay
     }
 
     fn decode(&mut self, packet: &[u8], pcm: &mut Vec<f32>) -> Result<Format, CodecError> {
         let start = pcm.len();
         let mut format = Format { rate: self.rate, channels: 0 };
+        let mut samples = 0;
         let decoded = self.inner.decode_au(packet, |frame| {
             format.rate = Rate::new(frame.sample_rate).unwrap_or(format.rate);
+            samples = frame.samples;
             format.channels = u8::try_from(frame.planar.len()).unwrap_or(u8::MAX);
             for index in 0..frame.samples {
                 pcm.extend(frame.planar.iter().map(|plane| plane.get(index).copied().unwrap_or(0.0)));
@@ -48,7 +55,10 @@ impl crate::codec::Decoder for Decoder {
             Ok(())
         });
         match decoded {
-            Ok(()) if format.channels > 0 => Ok(format),
+            Ok(()) if format.channels > 0 => {
+                self.delay = if samples > AAC_SAMPLES { SBR_DELAY } else { 0 };
+                Ok(format)
+            }
             Ok(()) => Err(CodecError::corrupt(LIBRARY, "no sound in the access unit")),
             Err(error) => {
                 pcm.truncate(start);
