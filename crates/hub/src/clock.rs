@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use media::{Frame, Timestamp};
 
 /// How far a publisher's timestamps may leave the time of arrival before they are taken for a restart of its clock:
-/// WeChat's and OBS's pushers jump when they resume, cameras when they are set (`bridge-rules` 18, SRS #2507).
+/// WeChat's and OBS's pushers jump when they resume, cameras when they are set (rule 18 of ARCHITECTURE.md, SRS #2507).
 const JUMP: i64 = 10_000;
 /// The same, backwards: smaller steps back are repaired frame by frame.
 const JUMP_BACK: i64 = 1_000;

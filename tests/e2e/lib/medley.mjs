@@ -15,7 +15,7 @@ if (!existsSync(BINARY)) {
 
 const ANYBODY = [{ name: 'any', networks: ['127.0.0.0/8'], publish: ['*'], read: ['*'], api: true }];
 
-/** What a shell or the tests' own settings hold is not the server's: it refuses names of its prefix that it does not know. */
+/** What a shell or the tests' own settings hold is not the server's: a known name would change it. */
 const environment = Object.fromEntries(
   Object.entries({ ...process.env, NO_COLOR: '1' }).filter(([name]) => !name.startsWith('MEDLEY_')),
 );

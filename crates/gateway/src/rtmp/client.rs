@@ -94,7 +94,7 @@ impl Client {
         let stream = stream.map_err(|_| ClientError::ConnectTimeout)??;
         // A frame is written when it is due: Nagle would hold the end of it for an acknowledgement.
         stream.set_nodelay(true)?;
-        // The seed makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
+        // This number makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
         let seed = getrandom::u64().unwrap_or_default();
         let mut client = Self {
             stream,

@@ -26,7 +26,7 @@ use crate::sessions::{SessionEntry, count};
 const READ: usize = 32 << 10;
 /// Time for the last words to a peer.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// The seed's patients read `X_aac`, which an ffmpeg side-car made of `X`.
+/// Where an ffmpeg side-car made AAC of `X`, it called that `X_aac`; such URLs keep working.
 const AAC_ALIAS: &str = "_aac";
 
 /// Why a session is over.
@@ -102,7 +102,7 @@ impl Session {
         };
         config.limits.media = context.options.max_message;
         config.limits.partial = context.options.max_message + (1 << 20);
-        // The seed makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
+        // This number makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
         let seed = getrandom::u64().unwrap_or_default();
         Self {
             protocol: ServerSession::new(config, seed, Instant::now()),
