@@ -11,6 +11,11 @@ use super::LIBRARY;
 use crate::CodecError;
 use crate::codec::{EncoderSettings, to_i16};
 
+/// Modules of an instance (`aacenc_lib.h`, `aacEncOpen`): the AAC core alone, which AAC-LC needs.
+const AAC_MODULE: u32 = 0x01;
+/// With SBR and parametric stereo, which take memory and time to set up.
+const ALL_MODULES: u32 = 0;
+
 pub(crate) struct Encoder {
     handle: Handle,
     samples: usize,
@@ -36,7 +41,8 @@ impl Encoder {
         settings: EncoderSettings,
         other: &[(sys::AACENC_PARAM, u32)],
     ) -> Result<Self, CodecError> {
-        let mut handle = Handle::open(u32::from(settings.channels))?;
+        let modules = if other.is_empty() { AAC_MODULE } else { ALL_MODULES };
+        let mut handle = Handle::open(modules, u32::from(settings.channels))?;
         let usual = [
             (sys::AACENC_PARAM_AACENC_AOT, u32::from(aac::LC)),
             (sys::AACENC_PARAM_AACENC_SAMPLERATE, Rate::OPUS.hz()),
@@ -98,10 +104,10 @@ unsafe impl Send for Handle {}
 
 impl Handle {
     #[expect(unsafe_code, reason = "calls aacEncOpen")]
-    fn open(channels: u32) -> Result<Self, CodecError> {
+    fn open(modules: u32, channels: u32) -> Result<Self, CodecError> {
         let mut handle = ptr::null_mut();
-        // SAFETY: `handle` is a valid place for the result; 0 modules asks for all of them.
-        check(unsafe { sys::aacEncOpen(&raw mut handle, 0, channels) }, CodecError::setup)?;
+        // SAFETY: `handle` is a valid place for the result.
+        check(unsafe { sys::aacEncOpen(&raw mut handle, modules, channels) }, CodecError::setup)?;
         NonNull::new(handle).map(Self).ok_or_else(|| CodecError::setup(LIBRARY, "no instance"))
     }
 

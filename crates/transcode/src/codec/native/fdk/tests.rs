@@ -39,7 +39,8 @@ fn the_library_announces_the_configuration_that_the_pipeline_announces() {
         let mut encoder = Encoder::new(EncoderSettings { channels, ..MONO }).unwrap();
         let ours = AudioConfig::lc(Rate::OPUS, channels).unwrap();
         assert_eq!(encoder.config(), ours.bytes());
-        assert_eq!((encoder.samples(), encoder.delay()), (1_024, 2_048));
+        // The AAC core alone looks less far ahead than one that might have to feed SBR (2,048).
+        assert_eq!((encoder.samples(), encoder.delay()), (1_024, 1_600));
     }
 }
 
