@@ -111,31 +111,43 @@
     }
   })`;
 
-  /** Follows what a stream sounds like: `blocks` grows by `{ at, power }` every 128 samples. */
+  /** Follows what a stream sounds like: `blocks` grows by `{ at, told, power }` every 128 samples. */
   async function listen(stream) {
     const context = new AudioContext({ latencyHint: 'interactive' });
     await context.resume();
     await context.audioWorklet.addModule(URL.createObjectURL(new Blob([METER], { type: 'text/javascript' })));
     const meter = new AudioWorkletNode(context, 'meter', { numberOfInputs: 1, channelCount: 1 });
     const blocks = [];
-    // The smallest distance between the two clocks that was ever seen is the one without waiting in a queue.
-    let offset = Infinity;
-    meter.port.onmessage = ({ data }) => {
-      offset = Math.min(offset, now() - data.at * 1000);
-      blocks.push({ at: data.at * 1000, power: data.power });
-    };
+    meter.port.onmessage = ({ data }) => blocks.push({ at: data.at * 1000, told: now(), power: data.power });
     context.createMediaStreamSource(stream).connect(meter).connect(context.destination);
-    return { blocks, offset: () => offset };
+    return { blocks };
+  }
+
+  /**
+   * The wall clock of a block: the smallest distance between the two clocks that was seen within half a second is the
+   * one without waiting in a queue. Not the smallest ever: on a busy machine the clock of the sound stands still now
+   * and then, and after a minute is hundreds of ms behind.
+   */
+  function heardAt(blocks, index) {
+    const { at } = blocks[index];
+    let offset = Infinity;
+    for (let near = index; near >= 0 && at - blocks[near].at < 500; near -= 1) {
+      offset = Math.min(offset, blocks[near].told - blocks[near].at);
+    }
+    for (let near = index; near < blocks.length && blocks[near].at - at < 500; near += 1) {
+      offset = Math.min(offset, blocks[near].told - blocks[near].at);
+    }
+    return at + offset;
   }
 
   /** Times at which sound begins after at least 300 ms of quiet. */
-  function onsets({ blocks, offset }, threshold = 0.003) {
+  function onsets({ blocks }, threshold = 0.003) {
     const found = [];
     let quietSince = 0;
     let loud = false;
-    for (const { at, power } of blocks) {
+    for (const [index, { at, power }] of blocks.entries()) {
       if (power > threshold && !loud) {
-        if (at - quietSince > 300) found.push(at + offset());
+        if (at - quietSince > 300) found.push(heardAt(blocks, index));
         loud = true;
       } else if (power <= threshold / 4 && loud) {
         loud = false;
