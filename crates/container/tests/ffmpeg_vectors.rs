@@ -13,12 +13,12 @@ struct Vector {
 }
 
 const HIGH: Vector = Vector {
-    flv: include_bytes!("vectors/ffmpeg-5.1/h264-high-b2-aac-44100-mono.flv"),
-    packets: include_str!("vectors/ffmpeg-5.1/h264-high-b2-aac-44100-mono.csv"),
+    flv: include_bytes!("../../../tests/vectors/ffmpeg-5.1/h264-high-b2-aac-44100-mono.flv"),
+    packets: include_str!("../../../tests/vectors/ffmpeg-5.1/h264-high-b2-aac-44100-mono.csv"),
 };
 const BASELINE: Vector = Vector {
-    flv: include_bytes!("vectors/ffmpeg-5.1/h264-baseline-slices-aac-48000-stereo.flv"),
-    packets: include_str!("vectors/ffmpeg-5.1/h264-baseline-slices-aac-48000-stereo.csv"),
+    flv: include_bytes!("../../../tests/vectors/ffmpeg-5.1/h264-baseline-slices-aac-48000-stereo.flv"),
+    packets: include_str!("../../../tests/vectors/ffmpeg-5.1/h264-baseline-slices-aac-48000-stereo.csv"),
 };
 
 /// The media tags, read in pieces that never fit a tag.

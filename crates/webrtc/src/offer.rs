@@ -230,8 +230,8 @@ pub(crate) fn reject_empty_sections(answer: &str) -> String {
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) const CHROMIUM: &str = include_str!("../tests/vectors/chromium-whep-offer.sdp");
-    pub(crate) const CHROMIUM_WHIP: &str = include_str!("../tests/vectors/chromium-whip-offer.sdp");
+    pub(crate) const CHROMIUM: &str = include_str!("../../../tests/vectors/chromium-156/whep-offer.sdp");
+    pub(crate) const CHROMIUM_WHIP: &str = include_str!("../../../tests/vectors/chromium-156/whip-offer.sdp");
 
     #[test]
     fn a_browsers_offer_is_read() {

@@ -242,9 +242,11 @@ pub(crate) fn ffmpeg_encode(pcm: &[f32], channels: u8, rate: u32) -> (TrackInfo,
     (track, frames)
 }
 
-/// An AAC stream of tests/vectors: its track, and its frames, the first of which is stamped `-delay`.
+/// An AAC stream of tests/vectors/fdk-aac: its track, and its frames, the first of which is stamped `-delay`.
 pub(crate) fn vector(name: &str, delay: i64) -> (TrackInfo, Vec<Frame>) {
-    let file = std::fs::read(format!("{}/tests/vectors/{name}.bin", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let file =
+        std::fs::read(format!("{}/../../tests/vectors/fdk-aac/{name}.bin", env!("CARGO_MANIFEST_DIR")))
+            .unwrap();
     let (asc, mut rest) = file[1..].split_at(usize::from(file[0]));
     let config = AudioConfig::parse(asc).unwrap();
     let (rate, samples) = (config.rate(), i64::from(config.samples_per_frame()));

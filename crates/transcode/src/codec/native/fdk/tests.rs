@@ -109,7 +109,7 @@ fn write_vectors() {
             file.extend_from_slice(&(packet.len() as u16).to_be_bytes());
             file.extend_from_slice(&packet);
         }
-        let path = format!("{}/tests/vectors/{name}.bin", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/../../tests/vectors/fdk-aac/{name}.bin", env!("CARGO_MANIFEST_DIR"));
         std::fs::write(&path, file).unwrap();
         println!("{path}: delay {}", encoder.delay());
     }
