@@ -230,7 +230,11 @@ impl Session {
             Err(error) => return Err(error.into()),
         }
         let result = self.protocol.handle_input(&self.input, Instant::now());
-        self.input.clear();
+        match self.role {
+            Role::Publish(_) => self.input.clear(),
+            // Who does not publish says little; five hundred readers would hold on to 16 MB.
+            _ => self.input = BytesMut::new(),
+        }
         Ok(result?)
     }
 
