@@ -5,6 +5,7 @@
 //! proven when the session answers to it, which str0m does only after the message integrity of a check held
 //! (RFC 8445 §7.3). So a DTLS ClientHello from a stranger cannot end a session (Enable Security, 2024).
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
@@ -77,6 +78,8 @@ pub(crate) struct MuxCounters {
 pub(crate) struct Mux {
     socket: Option<UdpSocket>,
     state: Option<UdpSocketState>,
+    /// The UDP socket is bound to no address of its own.
+    on_all_addresses: bool,
     pub(super) tcp: TcpRoutes,
     candidates: Candidates,
     by_ufrag: RwLock<HashMap<String, Arc<Route>>>,
@@ -141,7 +144,9 @@ impl Mux {
             let _ = state.set_send_buffer_size(socket.into(), SOCKET_BUFFER);
             let _ = state.set_recv_buffer_size(socket.into(), SOCKET_BUFFER);
         }
+        let local = socket.as_ref().and_then(|socket| socket.local_addr().ok());
         Ok(Self {
+            on_all_addresses: local.is_some_and(|local| local.ip().is_unspecified()),
             socket,
             state,
             tcp: TcpRoutes::default(),
@@ -227,10 +232,7 @@ impl Mux {
             ecn: None,
             contents: &batch.bytes,
             segment_size: (batch.count > 1).then_some(batch.segment),
-            src_ip: socket
-                .local_addr()
-                .is_ok_and(|local| local.ip().is_unspecified() && is_local(source))
-                .then_some(source),
+            src_ip: (self.on_all_addresses && is_local(source)).then_some(source),
         };
         // A full socket buffer or an unreachable peer loses datagrams, as the network does; NACK repairs what matters.
         let _ = socket.try_io(Interest::WRITABLE, || state.try_send(socket.into(), &transmit));
@@ -312,6 +314,12 @@ impl Drop for Attachment {
     }
 }
 
+thread_local! {
+    /// Where batches are put together. A batch is sent before its session waits for anything, so that one buffer serves
+    /// all sessions of a thread and stays in its cache; each would keep 64 KiB of its own.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 impl Batch {
     /// Whether one more datagram fits: the same addresses and size; only the last may be shorter.
     fn takes(&self, addresses: (SocketAddr, IpAddr), bytes: &[u8], most: usize) -> bool {
@@ -330,12 +338,17 @@ impl Batch {
             self.segment = bytes.len();
         }
         self.count += 1;
+        if self.bytes.capacity() == 0 {
+            self.bytes = BUFFER.take();
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
     fn clear(&mut self) {
         self.count = 0;
-        self.bytes.clear();
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        BUFFER.set(bytes);
     }
 }
 
