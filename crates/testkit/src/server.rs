@@ -39,12 +39,18 @@ impl Drop for Folder {
     }
 }
 
-/// A port of loopback that is free for TCP and UDP now.
-fn free_port() -> Result<u16> {
-    for _ in 0..50 {
-        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
+/// Ports of loopback that are free for TCP and UDP now. All are held until the last is found: the operating system may
+/// give one that was let go again.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let mut held = Vec::new();
+    for _ in 0..50 + N {
+        let tcp = TcpListener::bind(("127.0.0.1", 0))?;
+        let port = tcp.local_addr()?.port();
+        if let Ok(udp) = UdpSocket::bind(("127.0.0.1", port)) {
+            held.push((port, tcp, udp));
+        }
+        if held.len() == N {
+            return Ok(std::array::from_fn(|index| held[index].0));
         }
     }
     bail!("no free port")
@@ -71,7 +77,7 @@ impl Medley {
     /// If it does not serve within ten seconds; with what it logged.
     pub async fn start(binary: &Path, core: Option<usize>) -> Result<Self> {
         let folder = Folder::new()?;
-        let ports = [free_port()?, free_port()?, free_port()?, free_port()?];
+        let ports = free_ports::<4>()?;
         let (file, log) = (folder.file("medley.toml")?, folder.file("log")?);
         fs::write(&file, config(&folder.file("data")?, ports))?;
         let begun = Instant::now();
@@ -138,7 +144,8 @@ impl Nginx {
     /// If it does not listen within ten seconds; with what it logged.
     pub async fn start(core: Option<usize>) -> Result<Self> {
         let folder = Folder::new()?;
-        let rtmp = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let [port] = free_ports()?;
+        let rtmp = SocketAddr::from(([127, 0, 0, 1], port));
         let (file, log) = (folder.file("nginx.conf")?, folder.file("log")?);
         let (pid, errors) = (folder.file("pid")?, folder.file("errors")?);
         let text = format!(

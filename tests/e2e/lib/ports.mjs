@@ -20,11 +20,17 @@ function udpFree(port) {
   });
 }
 
+/** What was given away and may not be in use yet: the operating system would give it again. */
+const given = new Set();
+
 /** A loopback port number that is free for TCP and for UDP. */
 export async function freePort() {
   for (let tries = 0; tries < 50; tries += 1) {
     const port = await tcpPort();
-    if (await udpFree(port)) return port;
+    if (!given.has(port) && (await udpFree(port))) {
+      given.add(port);
+      return port;
+    }
   }
   throw new Error('no loopback port is free for both TCP and UDP');
 }
