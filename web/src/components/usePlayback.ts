@@ -16,7 +16,8 @@ export function usePlayback(video: RefObject<HTMLVideoElement | null>, stream: M
     }
     element.srcObject = stream;
     if (stream) {
-      element.muted = false;
+      // A stream that takes another's place does not bring the sound that nobody has touched the page for.
+      element.muted = silenced;
       element.play().catch((error: unknown) => {
         // Anything else is a newer stream taking this one's place.
         if (error instanceof DOMException && error.name === 'NotAllowedError') {
@@ -26,7 +27,7 @@ export function usePlayback(video: RefObject<HTMLVideoElement | null>, stream: M
         }
       });
     }
-  }, [video, stream]);
+  }, [video, stream, silenced]);
 
   const unmute = useCallback(() => {
     if (video.current) {
