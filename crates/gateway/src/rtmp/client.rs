@@ -67,8 +67,6 @@ pub struct Client {
     ready: bool,
     outbox: Outbox,
     input: BytesMut,
-    /// When bytes last left, while some wait.
-    stalled_since: Option<Instant>,
 }
 
 impl Client {
@@ -103,7 +101,6 @@ impl Client {
             ready: false,
             outbox: Outbox::default(),
             input: BytesMut::new(),
-            stalled_since: None,
         };
         while !client.ready {
             client.turn().await?;
@@ -164,11 +161,11 @@ impl Client {
                 return Ok(());
             }
             Some(Output::Event(event)) => return self.on_event(event),
-            None => self.flush()?,
+            None => self.outbox.write(&self.stream).map(drop)?,
         }
         let blocked = !self.outbox.is_empty();
         let interest = if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        let stalled = self.stalled_since.map(|since| since + WRITE_TIMEOUT);
+        let stalled = self.outbox.stalled_at(WRITE_TIMEOUT);
         let deadline = [self.session.poll_timeout(), stalled].into_iter().flatten().min();
         let due = async {
             match deadline {
@@ -198,16 +195,6 @@ impl Client {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), ClientError> {
-        let written = self.outbox.write(&self.stream)?;
-        self.stalled_since = match self.stalled_since {
-            _ if self.outbox.is_empty() => None,
-            Some(since) if written == 0 => Some(since),
-            _ => Some(Instant::now()),
-        };
-        Ok(())
-    }
-
     fn read(&mut self) -> Result<(), ClientError> {
         self.input.reserve(READ);
         match self.stream.try_read_buf(&mut self.input) {
@@ -223,7 +210,7 @@ impl Client {
 
     fn timeout(&mut self) -> Result<(), ClientError> {
         let now = Instant::now();
-        if self.stalled_since.is_some_and(|since| now >= since + WRITE_TIMEOUT) {
+        if self.outbox.stalled_at(WRITE_TIMEOUT).is_some_and(|at| now >= at) {
             return Err(ClientError::WriteTimeout);
         }
         Ok(self.session.handle_timeout(now)?)

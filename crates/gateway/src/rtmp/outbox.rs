@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use tokio::net::TcpStream;
@@ -13,6 +14,8 @@ const VECTOR: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     buffers: VecDeque<Bytes>,
+    /// When bytes last left, while some wait.
+    stalled_since: Option<Instant>,
 }
 
 impl Outbox {
@@ -26,8 +29,23 @@ impl Outbox {
         self.buffers.is_empty()
     }
 
+    /// When the other side will have taken no bytes for `patience`; `None` while nothing waits for it.
+    pub(super) fn stalled_at(&self, patience: Duration) -> Option<Instant> {
+        self.stalled_since.map(|since| since + patience)
+    }
+
     /// Writes as much as the socket takes now and returns how many bytes that were.
     pub(super) fn write(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        let written = self.write_all_it_takes(stream)?;
+        self.stalled_since = match self.stalled_since {
+            _ if self.is_empty() => None,
+            Some(since) if written == 0 => Some(since),
+            _ => Some(Instant::now()),
+        };
+        Ok(written)
+    }
+
+    fn write_all_it_takes(&mut self, stream: &TcpStream) -> io::Result<usize> {
         let mut written = 0;
         while !self.buffers.is_empty() {
             match self.write_once(stream) {

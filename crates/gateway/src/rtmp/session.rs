@@ -70,8 +70,6 @@ struct Session {
     entry: Option<SessionEntry>,
     outbox: Outbox,
     input: BytesMut,
-    /// When bytes last left, while some wait.
-    stalled_since: Option<Instant>,
     /// Set once nothing but the outbox is left to do.
     closing: Option<Instant>,
 }
@@ -114,7 +112,6 @@ impl Session {
             entry: None,
             outbox: Outbox::default(),
             input: BytesMut::new(),
-            stalled_since: None,
             closing: None,
         }
     }
@@ -203,15 +200,16 @@ impl Session {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let stalled = self.stalled_since.map(|since| since + self.context.options.write_timeout);
+        let stalled = self.outbox.stalled_at(self.context.options.write_timeout);
         let farewell = self.closing.map(|since| since + FAREWELL);
         [self.protocol.poll_timeout(), stalled, farewell].into_iter().flatten().min()
     }
 
     fn timeout(&mut self) -> Result<(), Ended> {
         let now = Instant::now();
-        let over = |since: Option<Instant>, span| since.is_some_and(|since| now >= since + span);
-        if over(self.stalled_since, self.context.options.write_timeout) || over(self.closing, FAREWELL) {
+        let stalled = self.outbox.stalled_at(self.context.options.write_timeout);
+        let farewell = self.closing.map(|since| since + FAREWELL);
+        if [stalled, farewell].into_iter().flatten().any(|at| now >= at) {
             return Err(Ended::WriteTimeout);
         }
         Ok(self.protocol.handle_timeout(now)?)
@@ -243,11 +241,6 @@ impl Session {
         if let Some(entry) = &self.entry {
             count(&entry.bytes_out, written);
         }
-        self.stalled_since = match self.stalled_since {
-            _ if self.outbox.is_empty() => None,
-            Some(since) if written == 0 => Some(since),
-            _ => Some(Instant::now()),
-        };
         Ok(())
     }
 
