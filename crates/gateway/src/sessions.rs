@@ -1,10 +1,13 @@
 //! Which sessions there are: for metrics, and later for lists and kicks.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use hub::{Action, Denied, HubError, Protocol};
 use media::StreamPath;
 use parking_lot::Mutex;
@@ -71,6 +74,14 @@ impl Sessions {
     /// The counters since the start.
     pub fn counters(&self) -> &SessionCounters {
         &self.0.counters
+    }
+
+    /// Runs a session to its end. A panic ends that session alone, frees what it held, and is counted.
+    pub(crate) async fn contain(&self, protocol: Protocol, session: impl Future<Output = ()>) {
+        if AssertUnwindSafe(session).catch_unwind().await.is_err() {
+            count(&self.counters().panics, 1);
+            tracing::error!(%protocol, "a session panicked and was ended");
+        }
     }
 
     /// Counts that the hub let somebody not in, and tells of a limit.

@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    /// Lets everybody read, and publish `open`.
+    /// Lets everybody read, and publish `open`; `bug` is one.
     #[derive(Debug)]
     struct Doorman;
 
@@ -256,16 +256,21 @@ mod tests {
             &'a self,
             request: &'a AccessRequest,
         ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+            assert_ne!(request.path.as_str(), "bug", "a bug in a session");
             let open = request.action == Action::Read || request.path.as_str() == "open";
             Box::pin(std::future::ready(if open { Ok(()) } else { Err(Denied::NotPermitted) }))
         }
     }
 
     async fn server() -> SocketAddr {
+        server_with(Sessions::default()).await
+    }
+
+    async fn server_with(sessions: Sessions) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let hub = Hub::new(hub::Options::default(), Arc::new(NoTransforms), Arc::new(Doorman));
-        let context = Context { hub, sessions: Sessions::default(), options: Options::default() };
+        let context = Context { hub, sessions, options: Options::default() };
         tokio::spawn(serve(listener, context, CancellationToken::new()));
         address
     }
@@ -332,6 +337,18 @@ mod tests {
         assert!(matches!(denied, ClientError::Refused(_)), "{denied}");
         let no_path = Client::publish(address, "").await.unwrap_err();
         assert!(matches!(no_path, ClientError::Path), "{no_path}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_one_session_and_is_counted() {
+        let sessions = Sessions::default();
+        let address = server_with(sessions.clone()).await;
+        let _publisher = Client::publish(address, "open").await.unwrap();
+        let error = Client::play(address, "bug").await.unwrap_err();
+        assert!(matches!(error, ClientError::Closed | ClientError::Io(_)), "{error}");
+        assert_eq!(sessions.counters().panics.load(std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(sessions.snapshot().len(), 1, "the publisher's");
+        Client::play(address, "open").await.unwrap();
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub::Protocol;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -45,10 +46,7 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
         let session = session::run(Arc::clone(&context), stream, peer, shutdown.clone());
         let sessions = context.sessions.clone();
         tasks.spawn(async move {
-            if tokio::spawn(session).await.is_err_and(|error| error.is_panic()) {
-                count(&sessions.counters().panics, 1);
-                tracing::error!("RTMP: a session panicked and was ended");
-            }
+            sessions.contain(Protocol::Rtmp, session).await;
             drop(slot);
         });
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use hub::{AccessRequest, Action, Hub, HubError, PublishRequest, SubscribeRequest};
+use hub::{AccessRequest, Action, Hub, HubError, Protocol, PublishRequest, SubscribeRequest};
 use media::Pii;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, UdpSocket};
@@ -214,7 +214,7 @@ impl WebRtc {
         let permit = self.hub.permit(PublishRequest { access }).await.map_err(|error| self.denied(error))?;
         let config = self.config()?;
         let (peer, answer) = Peer::publisher(&config, offer, Instant::now())?;
-        let entry = self.sessions.enter(hub::Protocol::WebRtc, Action::Publish, path);
+        let entry = self.sessions.enter(Protocol::WebRtc, Action::Publish, path);
         Ok(self.start(&config, answer, peer, Ingest::new(permit), entry))
     }
 
@@ -225,7 +225,7 @@ impl WebRtc {
         let config = self.config()?;
         let tracks = subscription.tracks();
         let (peer, answer) = Peer::subscriber(&config, offer, &tracks, Instant::now())?;
-        let entry = self.sessions.enter(hub::Protocol::WebRtc, Action::Read, path);
+        let entry = self.sessions.enter(Protocol::WebRtc, Action::Read, path);
         Ok(self.start(&config, answer, peer, Egress::new(subscription), entry))
     }
 
@@ -248,13 +248,10 @@ impl WebRtc {
         let (attachment, datagrams) = self.mux.attach(&config.credentials.ufrag);
         let ice_generation = config.credentials.ufrag.clone();
         let session = session::Session::new(peer, half, attachment, entry, ice_generation.clone());
-        let task = tokio::spawn(session.run(datagrams, receiver, self.shutdown.clone()));
+        let session = session.run(datagrams, receiver, self.shutdown.clone());
         let (gateway, key) = (Arc::clone(self), secret.clone());
         self.tasks.spawn(async move {
-            if task.await.is_err_and(|error| error.is_panic()) {
-                count(&gateway.sessions.counters().panics, 1);
-                tracing::error!("WebRTC: a session panicked and was ended");
-            }
+            gateway.sessions.contain(Protocol::WebRtc, session).await;
             gateway.live.lock().remove(&key);
         });
         Opened { answer, secret, ice_generation }
