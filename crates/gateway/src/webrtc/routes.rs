@@ -237,8 +237,8 @@ impl From<HubError> for Refusal {
 impl IntoResponse for Refusal {
     /// RFC 9457 problem details: one sentence for the person who reads it.
     fn into_response(self) -> Response {
-        let body = format!("{{\"status\":{},\"detail\":{}}}", self.status.as_u16(), quoted(&self.detail));
-        let mut response = (self.status, body).into_response();
+        let body = serde_json::json!({ "status": self.status.as_u16(), "detail": self.detail });
+        let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
@@ -250,11 +250,6 @@ impl IntoResponse for Refusal {
         }
         response
     }
-}
-
-/// A JSON string (RFC 8259 §7).
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]
