@@ -27,7 +27,7 @@ struct EnhancedMessage(Option<Bytes>);
 #[derive(Debug)]
 pub(super) struct Egress {
     subscription: Subscription,
-    capabilities: Capabilities,
+    formats: Formats,
     tracks: Vec<Arc<TrackInfo>>,
     /// Until then frames wait for the announcement of the tracks; `None` once it is made.
     announce_at: Option<Instant>,
@@ -35,6 +35,32 @@ pub(super) struct Egress {
     video: bool,
     audio: bool,
     paused: bool,
+}
+
+/// The form in which a reader takes each codec: FourCC where it asked for that.
+#[derive(Clone, Copy, Debug)]
+struct Formats {
+    h264: Format,
+    aac: Format,
+}
+
+impl Formats {
+    fn of(capabilities: &Capabilities) -> Self {
+        let format = |codec: flv::FourCc| match capabilities.supports(&codec.0) {
+            true => Format::Enhanced,
+            false => Format::Legacy,
+        };
+        Self { h264: format(flv::FourCc::AVC), aac: format(flv::FourCc::AAC) }
+    }
+
+    /// Opus has no other form than FourCC.
+    const fn of_codec(self, codec: Codec) -> Format {
+        match codec {
+            Codec::H264 => self.h264,
+            Codec::Aac => self.aac,
+            Codec::Opus => Format::Enhanced,
+        }
+    }
 }
 
 /// What the session has to do for the reader, beside writing.
@@ -58,11 +84,11 @@ impl Egress {
     /// At the live edge, and at once: live-player plays a cached GOP from its beginning and stays that late.
     pub(super) const JOIN: Join = Join::LiveEdge { spacing: SPACING };
 
-    pub(super) fn new(subscription: Subscription, capabilities: Capabilities) -> Self {
+    pub(super) fn new(subscription: Subscription, capabilities: &Capabilities) -> Self {
         let wait = WAIT_FOR_TRACKS.saturating_sub(subscription.stream_age());
         Self {
             subscription,
-            capabilities,
+            formats: Formats::of(capabilities),
             tracks: Vec::new(),
             announce_at: Some(Instant::now() + wait),
             held: Vec::new(),
@@ -156,7 +182,7 @@ impl Egress {
     }
 
     fn config(&self, track: &TrackInfo, timestamp: u32, out: &mut Outbox) {
-        match announce::config(track, self.format(track.codec())) {
+        match announce::config(track, self.formats.of_codec(track.codec())) {
             Ok((kind, body)) => self.push(kind, timestamp, &body, out),
             Err(error) => tracing::warn!(%error, "RTMP: reader goes without a track"),
         }
@@ -168,19 +194,9 @@ impl Egress {
         }
     }
 
-    /// FourCC for whoever asked for it, and for Opus, which has no other form.
-    fn format(&self, codec: Codec) -> Format {
-        let four_cc = match codec {
-            Codec::H264 => flv::FourCc::AVC,
-            Codec::Aac => flv::FourCc::AAC,
-            Codec::Opus => return Format::Enhanced,
-        };
-        if self.capabilities.supports(&four_cc.0) { Format::Enhanced } else { Format::Legacy }
-    }
-
     fn message(&self, frame: &LiveFrame) -> Option<Bytes> {
         let shared = frame.frame();
-        let format = self.format(shared.track().codec());
+        let format = self.formats.of_codec(shared.track().codec());
         if frame.is_restamped() {
             return chunks(&frame.to_frame(), shared.track(), format);
         }

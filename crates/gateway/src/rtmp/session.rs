@@ -297,7 +297,7 @@ impl Session {
         match hub.subscribe(SubscribeRequest { access, wants, join: Egress::JOIN }).await {
             Ok(subscription) => {
                 self.protocol.accept_play()?;
-                self.role = Role::Play(Box::new(Egress::new(subscription, self.capabilities.clone())));
+                self.role = Role::Play(Box::new(Egress::new(subscription, &self.capabilities)));
                 self.enter(Action::Read, path);
             }
             Err(error) => self.refuse(Action::Read, &path, error),
@@ -395,7 +395,7 @@ impl Session {
                 tracing::warn!("RTMP: connection closed: no publish or play in time");
             }
             Ended::Protocol(error @ rtmp::Error::IdleTimeout) => {
-                tracing::info!(%error, "RTMP: connection closed");
+                tracing::info!(path = self.path(), %error, "RTMP: connection closed");
             }
             Ended::Protocol(error) => {
                 count(&counters.protocol_errors, 1);
