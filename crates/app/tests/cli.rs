@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use gateway::rtmp::{Client, ClientError};
 use support::{ANY_PORT, EVERYBODY_HERE, Running, file, medley, outcome};
 
 #[test]
@@ -115,6 +116,22 @@ fn sigterm_ends_it_in_good_order_within_two_seconds() {
     assert!(
         lines.iter().any(|line| line["message"].as_str().is_some_and(|text| text.starts_with("stopped")))
     );
+}
+
+#[tokio::test]
+async fn sigterm_tells_readers_that_the_stream_is_over() {
+    let users = EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread =");
+    let server = Running::start("told.toml", &users);
+    let rtmp = server.address("rtmp").unwrap();
+    let mut publisher = Client::publish(rtmp, "a").await.unwrap();
+    let mut reader = Client::play(rtmp, "a").await.unwrap();
+    server.signal("-TERM");
+    let begun = Instant::now();
+    assert!(matches!(reader.next().await, Err(ClientError::Ended)));
+    assert!(publisher.next().await.is_err());
+    let (code, _) = server.ended();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(code, Some(0));
 }
 
 #[test]

@@ -8,13 +8,21 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
+use gateway::rtmp::{Client, ClientError};
 use support::{EVERYBODY_HERE, Running};
 
-const TIGHT: &str = "[limits]\nconnections = 2\nhandshake_timeout_ms = 400\nrtmp_message_bytes = 65536\n\
-     webrtc_sessions = 1\nstreams = 1\n";
+const TIGHT: &str = "[limits]\nhandshake_timeout_ms = 400\nrtmp_message_bytes = 65536\n\
+     webrtc_sessions = 1\nstreams = 1\nsubscribers = 1\n";
 
 fn start(name: &str) -> Running {
-    Running::start(name, &format!("{TIGHT}{}", EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread =")))
+    start_with(name, "connections = 2\n")
+}
+
+fn start_with(name: &str, connections: &str) -> Running {
+    Running::start(
+        name,
+        &format!("{TIGHT}{connections}{}", EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread =")),
+    )
 }
 
 impl Running {
@@ -88,6 +96,49 @@ fn connections_beyond_the_limit_are_closed() {
     closed_after(&mut server.connect("rtmp"));
     server.comes_to("medley_connections_refused_total", 1);
     server.logged("too many connections; refused one");
+}
+
+#[tokio::test]
+async fn streams_and_readers_beyond_the_limit_are_refused() {
+    let server = start_with("streams.toml", "connections = 10\n");
+    let rtmp = server.address("rtmp").unwrap();
+    let _first = Client::publish(rtmp, "first").await.unwrap();
+    for refused in [Client::publish(rtmp, "second").await, {
+        let _reader = Client::play(rtmp, "first").await.unwrap();
+        Client::play(rtmp, "first").await
+    }] {
+        let error = refused.unwrap_err();
+        assert!(
+            matches!(&error, ClientError::Refused(code) if code == "NetConnection.Connect.Rejected"),
+            "{error}"
+        );
+    }
+    server.comes_to("medley_connections_refused_total", 2);
+    server.logged("a limit is reached; refused one");
+}
+
+#[test]
+fn webrtc_sessions_beyond_the_limit_are_refused() {
+    let server = start("sessions.toml");
+    let offer = include_str!("../../../tests/vectors/chromium-156/whip-offer.sdp");
+    let post = || {
+        let mut stream = server.connect("http");
+        let length = offer.len();
+        write!(
+            stream,
+            "POST /a/whip HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/sdp\r\n\
+             content-length: {length}\r\n\r\n{offer}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!([post(), post()], ["201", "503"]);
+    server.comes_to("medley_connections_refused_total", 1);
+    // The first one never connects.
+    server.comes_to("medley_handshake_timeouts_total", 1);
+    server.logged("WebRTC: too many sessions; refused one");
 }
 
 #[test]
