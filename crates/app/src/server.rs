@@ -204,7 +204,7 @@ fn webrtc_options(config: &Config) -> webrtc::Options {
         max_sessions: config.limits.webrtc_sessions as usize,
         connect_timeout: config.limits.handshake_timeout_ms,
         ice_servers: config.webrtc.ice_servers.iter().map(server).collect(),
-        allow_origins: config.webrtc.allow_origins.iter().map(origin).collect(),
+        allow_origins: gateway::Origins::new(config.webrtc.allow_origins.iter().map(origin).collect()),
         ..webrtc::Options::default()
     }
 }

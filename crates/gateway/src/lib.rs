@@ -9,9 +9,13 @@
 //! | [`webrtc`] (WHIP, WHEP) | `webrtc/ingest` | `webrtc/egress` |
 #![forbid(unsafe_code)]
 
+mod alias;
 pub mod credentials;
+mod refusal;
+mod request;
 pub mod rtmp;
 mod sessions;
 pub mod webrtc;
 
+pub use request::Origins;
 pub use sessions::{SessionCounters, SessionStats, Sessions};

@@ -19,15 +19,13 @@ use super::Context;
 use super::egress::{Egress, Step};
 use super::ingest::Ingest;
 use super::outbox::Outbox;
-use crate::credentials;
 use crate::sessions::{SessionEntry, count};
+use crate::{alias, credentials};
 
 /// Bytes read at a time: a random access point of a consultation in two or three turns.
 const READ: usize = 32 << 10;
 /// Time for the last words to a peer.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Where an ffmpeg side-car made AAC of `X`, it called that `X_aac`; such URLs keep working.
-const AAC_ALIAS: &str = "_aac";
 
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
@@ -287,9 +285,7 @@ impl Session {
 
     async fn play(&mut self, target: StreamTarget) -> Result<(), Ended> {
         let hub = self.context.hub.clone();
-        let Some(access) =
-            self.access(Action::Read, &target, |path| resolve_alias(path, |path| hub.has(path)))
-        else {
+        let Some(access) = self.access(Action::Read, &target, |path| alias::resolve(path, &hub)) else {
             return Ok(());
         };
         let path = access.path.clone();
@@ -407,28 +403,5 @@ impl Session {
 
     fn path(&self) -> Option<&str> {
         self.entry.as_ref().map(|entry| entry.path.as_str())
-    }
-}
-
-/// `X_aac` means `X` unless somebody publishes under the longer name: every reader gets sound that it can play.
-fn resolve_alias(path: StreamPath, is_live: impl Fn(&StreamPath) -> bool) -> StreamPath {
-    let original = path.as_str().strip_suffix(AAC_ALIAS).and_then(|original| StreamPath::new(original).ok());
-    match original {
-        Some(original) if !is_live(&path) => original,
-        _ => path,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_seeds_aac_path_means_the_stream_itself_unless_it_is_published() {
-        let path = |name| StreamPath::new(name).unwrap();
-        assert_eq!(resolve_alias(path("doctorStream_aac"), |_| false), path("doctorStream"));
-        assert_eq!(resolve_alias(path("doctorStream_aac"), |_| true), path("doctorStream_aac"));
-        assert_eq!(resolve_alias(path("doctorStream"), |_| false), path("doctorStream"));
-        assert_eq!(resolve_alias(path("_aac"), |_| false), path("_aac"));
     }
 }

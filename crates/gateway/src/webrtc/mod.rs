@@ -29,6 +29,8 @@ use webrtc::{
 };
 
 use crate::Sessions;
+use crate::refusal::Refusal;
+use crate::request::Origins;
 use crate::sessions::count;
 use egress::Egress;
 use ingest::Ingest;
@@ -67,8 +69,8 @@ pub struct Options {
     /// Told to browsers; none by default: public STUN servers are blocked where clinics are, and a server with a public
     /// address needs none.
     pub ice_servers: Vec<IceServer>,
-    /// Origins whose pages may use WHIP and WHEP; `*`: all.
-    pub allow_origins: Vec<String>,
+    /// Whose pages may use WHIP and WHEP.
+    pub allow_origins: Origins,
 }
 
 impl Default for Options {
@@ -80,7 +82,7 @@ impl Default for Options {
             dtls: DtlsRole::default(),
             estimation: Estimation::default(),
             ice_servers: Vec::new(),
-            allow_origins: vec!["*".to_owned()],
+            allow_origins: Origins::default(),
         }
     }
 }
@@ -109,19 +111,6 @@ pub struct WebRtc {
     live: Mutex<HashMap<String, mpsc::Sender<Command>>>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
-}
-
-/// Why a request is refused, as HTTP says it.
-#[derive(Debug)]
-struct Refusal {
-    status: StatusCode,
-    detail: String,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
-    }
 }
 
 /// A session that was opened.

@@ -1,20 +1,20 @@
 //! WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep) over HTTP: `/{path}/whip` and `/{path}/whep`, as MediaMTX has them.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hub::{AccessRequest, Action, Credentials, Denied, HubError, Protocol};
-use media::{Pii, StreamPath};
+use hub::{AccessRequest, Action, Protocol};
+use media::StreamPath;
 
+use super::WebRtc;
 use super::session::Command;
-use super::{Refusal, WebRtc};
-use crate::credentials;
+use crate::refusal::Refusal;
+use crate::request::{remote, shown};
 
 /// SDP of a browser has some 5 KiB; a 5 MB one took SRS 5.6 s on the thread that serves everybody.
 const LARGEST_BODY: usize = 64 << 10;
@@ -51,7 +51,7 @@ impl<'a> Target<'a> {
 /// Answers WHIP and WHEP requests and passes the others on.
 pub async fn layer(State(webrtc): State<Arc<WebRtc>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let allowed = webrtc.allowed_origin(request.headers());
+    let allowed = webrtc.options.allow_origins.allow(request.headers());
     match Target::parse(&path) {
         None => next.run(request).await,
         Some(_) if request.method() == Method::OPTIONS => with_cors(options(&webrtc), allowed),
@@ -71,13 +71,7 @@ pub async fn layer(State(webrtc): State<Arc<WebRtc>>, request: Request, next: Ne
             )
         }
         // RFC 9725 §4: GET, HEAD and PUT are reserved.
-        Some(_) => {
-            let refusal =
-                Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("accepted methods: {METHODS}"));
-            let mut response = refusal.into_response();
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS));
-            with_cors(response, allowed)
-        }
+        Some(_) => with_cors(Refusal::method(METHODS), allowed),
     }
 }
 
@@ -107,18 +101,6 @@ fn with_cors(mut response: Response, allowed: Option<HeaderValue>) -> Response {
     response
 }
 
-impl WebRtc {
-    /// What `Access-Control-Allow-Origin` says to this request, if anything.
-    fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let origins = &self.options.allow_origins;
-        if origins.iter().any(|allowed| allowed == "*") {
-            return Some(HeaderValue::from_static("*"));
-        }
-        let origin = headers.get(header::ORIGIN)?;
-        origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()).then(|| origin.clone())
-    }
-}
-
 async fn offer(
     webrtc: &Arc<WebRtc>,
     action: Action,
@@ -128,14 +110,15 @@ async fn offer(
     let path =
         StreamPath::new(stream).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     expect_content_type(request.headers(), SDP)?;
+    let (parts, body) = request.into_parts();
     let access = AccessRequest {
         action,
         path: path.clone(),
-        remote: Pii(remote(&request)?.ip()),
-        credentials: shown(&request),
+        remote: remote(&parts)?,
+        credentials: shown(&parts.headers, &parts.uri),
         protocol: Protocol::WebRtc,
     };
-    let sdp = text(request).await?;
+    let sdp = text(body).await?;
     let opened = webrtc.open(access, &sdp).await?;
     let suffix = if action == Action::Publish { "whip" } else { "whep" };
     let mut response = (StatusCode::CREATED, opened.answer).into_response();
@@ -153,7 +136,7 @@ async fn patch(webrtc: &Arc<WebRtc>, secret: &str, request: Request) -> Result<R
     expect_content_type(request.headers(), SDP_FRAGMENT)?;
     let if_match = request.headers().get(header::IF_MATCH).and_then(|value| value.to_str().ok());
     let if_match = if_match.map(|tag| tag.trim_matches('"').to_owned());
-    let fragment = text(request).await?;
+    let fragment = text(request.into_body()).await?;
     let (reply, answer) = tokio::sync::oneshot::channel();
     webrtc.command(secret, Command::Patch { fragment, if_match, reply }).await?;
     let gone = |_| Refusal::new(StatusCode::NOT_FOUND, "the session has ended");
@@ -202,54 +185,11 @@ fn expect_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Refusa
     Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("accepted content type: {expected}")))
 }
 
-async fn text(request: Request<Body>) -> Result<String, Refusal> {
+async fn text(body: Body) -> Result<String, Refusal> {
     let too_large = |_| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {LARGEST_BODY} bytes"));
-    let bytes = to_bytes(request.into_body(), LARGEST_BODY).await.map_err(too_large)?;
+    let bytes = to_bytes(body, LARGEST_BODY).await.map_err(too_large)?;
     String::from_utf8(bytes.into())
         .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body is not UTF-8"))
-}
-
-fn remote(request: &Request) -> Result<SocketAddr, Refusal> {
-    let info = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let missing = || Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the connection has no address");
-    info.map(|ConnectInfo(address)| *address).ok_or_else(missing)
-}
-
-fn shown(request: &Request) -> Credentials {
-    credentials::from_headers(request.headers())
-        .unwrap_or_else(|| credentials::from_query(request.uri().query().unwrap_or_default()))
-}
-
-impl From<HubError> for Refusal {
-    fn from(error: HubError) -> Self {
-        let status = match error {
-            HubError::Denied(Denied::CredentialsNeeded | Denied::WrongCredentials) => {
-                StatusCode::UNAUTHORIZED
-            }
-            HubError::Denied(Denied::NotPermitted) => StatusCode::FORBIDDEN,
-            HubError::NotFound => StatusCode::NOT_FOUND,
-            _ => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        Self::new(status, error.to_string())
-    }
-}
-
-impl IntoResponse for Refusal {
-    /// RFC 9457 problem details: one sentence for the person who reads it.
-    fn into_response(self) -> Response {
-        let body = serde_json::json!({ "status": self.status.as_u16(), "detail": self.detail });
-        let mut response = (self.status, body.to_string()).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            // Not `Basic`, which is accepted all the same: browsers would put their own window over our page's.
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"medley\""));
-        }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-        }
-        response
-    }
 }
 
 #[cfg(test)]
