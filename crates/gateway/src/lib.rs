@@ -11,6 +11,7 @@
 
 mod alias;
 pub mod credentials;
+pub mod flv;
 mod refusal;
 mod request;
 pub mod rtmp;

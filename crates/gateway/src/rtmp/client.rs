@@ -12,7 +12,7 @@ use rtmp::session::{ClientConfig, ClientEvent, ClientSession, Output, Request, U
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::announce;
+use super::messages;
 use super::outbox::Outbox;
 
 /// Bytes read at a time.
@@ -127,9 +127,9 @@ impl Client {
     /// # Errors
     /// [`ClientError::Media`] for a track that RTMP cannot carry; [`ClientError::Protocol`] to one that plays.
     pub fn send_tracks(&mut self, tracks: &[TrackInfo]) -> Result<(), ClientError> {
-        self.session.send_metadata(&announce::metadata(tracks))?;
+        self.session.send_metadata(&messages::metadata(tracks))?;
         for track in tracks {
-            let (kind, body) = announce::config(track, Format::Legacy)?;
+            let (kind, body) = messages::config(track, Format::Legacy)?;
             self.session.send_media(kind, 0, body)?;
         }
         Ok(())

@@ -1,10 +1,9 @@
 //! RTMP: publish and play, as the server and as its client.
 
-mod announce;
 mod client;
-mod egress;
 mod ingest;
 mod listener;
+mod messages;
 mod outbox;
 mod session;
 

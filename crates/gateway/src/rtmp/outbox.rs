@@ -84,6 +84,12 @@ impl Outbox {
     }
 }
 
+impl Extend<Bytes> for Outbox {
+    fn extend<I: IntoIterator<Item = Bytes>>(&mut self, bytes: I) {
+        bytes.into_iter().for_each(|bytes| self.push(bytes));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,9 +16,10 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
-use super::egress::{Egress, Step};
 use super::ingest::Ingest;
+use super::messages::Messages;
 use super::outbox::Outbox;
+use crate::flv::egress::{self, Egress, Step};
 use crate::sessions::{SessionEntry, count};
 use crate::{alias, credentials};
 
@@ -45,7 +46,7 @@ enum Ended {
 enum Role {
     Idle,
     Publish(Box<Ingest>),
-    Play(Box<Egress>),
+    Play(Box<Egress<Messages>>),
 }
 
 /// What woke the loop.
@@ -289,11 +290,11 @@ impl Session {
             return Ok(());
         };
         let path = access.path.clone();
-        let wants = Egress::wants(&self.capabilities);
-        match hub.subscribe(SubscribeRequest { access, wants, join: Egress::JOIN }).await {
+        let wants = Messages::wants(&self.capabilities);
+        match hub.subscribe(SubscribeRequest { access, wants, join: egress::JOIN }).await {
             Ok(subscription) => {
                 self.protocol.accept_play()?;
-                self.role = Role::Play(Box::new(Egress::new(subscription, &self.capabilities)));
+                self.role = Role::Play(Box::new(Egress::new(subscription, Messages::of(&self.capabilities))));
                 self.enter(Action::Read, path);
             }
             Err(error) => self.refuse(Action::Read, &path, error),

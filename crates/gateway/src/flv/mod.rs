@@ -1,0 +1,3 @@
+//! HTTP-FLV.
+
+pub(crate) mod egress;
