@@ -19,7 +19,7 @@ pub fn file(input: &[u8]) {
     let (tags, _) = whole;
     let mut written = file_header().to_vec();
     for tag in &tags {
-        written.extend(write_tag(tag.kind, tag.timestamp_ms, &tag.body).expect("no longer than it was"));
+        written.extend(write_tag(tag.kind, tag.timestamp_ms, &tag.body[..]).expect("no longer than it was"));
     }
     assert_eq!(read(std::iter::once(&written[..])), (tags, None));
 }

@@ -61,7 +61,7 @@ impl Figures {
         let sessions = self.sessions.snapshot();
         let kind = ConstGauge::new(0_u64).metric_type();
         let mut family = encoder.encode_descriptor("medley_sessions", "Sessions now", None, kind)?;
-        for protocol in [Protocol::Rtmp, Protocol::WebRtc] {
+        for protocol in [Protocol::Rtmp, Protocol::WebRtc, Protocol::Flv] {
             for action in [Action::Publish, Action::Read] {
                 let count =
                     sessions.iter().filter(|one| (one.protocol, one.action) == (protocol, action)).count();

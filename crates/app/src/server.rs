@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use gateway::{Sessions, rtmp, webrtc};
+use gateway::{Sessions, flv, rtmp, webrtc};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,6 +27,7 @@ pub struct Server {
     authorizer: Arc<UserAuthorizer>,
     rtmp: Option<(TcpListener, rtmp::Options)>,
     webrtc: Arc<webrtc::WebRtc>,
+    flv: Arc<flv::Flv>,
     http: Vec<Bound>,
     status: Status,
     shutdown: CancellationToken,
@@ -56,6 +57,7 @@ impl Server {
             shutdown.clone(),
         )
         .context("listen.ice: the socket cannot be set up")?;
+        let flv = Arc::new(flv::Flv::new(hub.clone(), sessions.clone(), origins(&config.flv.allow_origins)));
         let options = http::Options {
             max_connections: config.limits.connections as usize,
             header_timeout: config.limits.handshake_timeout_ms,
@@ -67,7 +69,7 @@ impl Server {
                 http.push(bound.with_context(|| cannot_be_bound(name, address))?);
             }
         }
-        Ok(Self { hub, sessions, authorizer, rtmp, webrtc, http, status: Status::default(), shutdown })
+        Ok(Self { hub, sessions, authorizer, rtmp, webrtc, flv, http, status: Status::default(), shutdown })
     }
 
     /// Where the listener `name` of `[listen]` is reached; tells the port that port 0 became.
@@ -127,12 +129,14 @@ impl Server {
         let mut metrics = Metrics::new();
         metrics.register_listeners(self.http.iter().map(|bound| (bound.name(), bound.counters())).collect());
         metrics.register(Figures::new(self.hub.clone(), self.sessions.clone(), Arc::clone(&self.webrtc)));
-        let media = axum::middleware::from_fn_with_state(Arc::clone(&self.webrtc), webrtc::layer);
+        let webrtc = axum::middleware::from_fn_with_state(Arc::clone(&self.webrtc), webrtc::layer);
+        let flv = axum::middleware::from_fn_with_state(Arc::clone(&self.flv), flv::layer);
         Router::new()
             .merge(self.status.clone().routes())
             .merge(metrics.routes(Arc::clone(&self.authorizer)))
             .merge(pages::routes())
-            .layer(media)
+            .layer(webrtc)
+            .layer(flv)
     }
 }
 
@@ -196,15 +200,19 @@ fn webrtc_options(config: &Config) -> webrtc::Options {
         let (username, credential) = server.credentials.clone().unzip();
         webrtc::IceServer { url: server.url.clone(), username, credential }
     };
-    let origin = |origin: &Origin| match origin {
-        Origin::Any => "*".to_owned(),
-        Origin::One(origin) => origin.clone(),
-    };
     webrtc::Options {
         max_sessions: config.limits.webrtc_sessions as usize,
         connect_timeout: config.limits.handshake_timeout_ms,
         ice_servers: config.webrtc.ice_servers.iter().map(server).collect(),
-        allow_origins: gateway::Origins::new(config.webrtc.allow_origins.iter().map(origin).collect()),
+        allow_origins: origins(&config.webrtc.allow_origins),
         ..webrtc::Options::default()
     }
+}
+
+fn origins(origins: &[Origin]) -> gateway::Origins {
+    let text = |origin: &Origin| match origin {
+        Origin::Any => "*".to_owned(),
+        Origin::One(origin) => origin.clone(),
+    };
+    gateway::Origins::new(origins.iter().map(text).collect())
 }

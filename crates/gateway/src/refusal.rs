@@ -16,6 +16,15 @@ impl Refusal {
         Self { status, detail: detail.into() }
     }
 
+    /// For players, which show the credentials of their URL only to who asks with `Basic` (ffmpeg, VLC).
+    pub(crate) fn into_player_response(self) -> Response {
+        let mut response = self.into_response();
+        if let Some(challenge) = response.headers_mut().get_mut(header::WWW_AUTHENTICATE) {
+            *challenge = HeaderValue::from_static("Basic realm=\"medley\", charset=\"UTF-8\"");
+        }
+        response
+    }
+
     /// Of a method that the resource does not have; `accepted` lists those that it has.
     pub(crate) fn method(accepted: &'static str) -> Response {
         let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("accepted methods: {accepted}"));

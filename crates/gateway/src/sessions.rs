@@ -76,12 +76,14 @@ impl Sessions {
         &self.0.counters
     }
 
-    /// Runs a session to its end. A panic ends that session alone, frees what it held, and is counted.
-    pub(crate) async fn contain(&self, protocol: Protocol, session: impl Future<Output = ()>) {
-        if AssertUnwindSafe(session).catch_unwind().await.is_err() {
+    /// Runs a session, or a step of it. A panic ends that session alone (`None`), frees what it held, and is counted.
+    pub(crate) async fn contain<T>(&self, protocol: Protocol, session: impl Future<Output = T>) -> Option<T> {
+        let result = AssertUnwindSafe(session).catch_unwind().await.ok();
+        if result.is_none() {
             count(&self.counters().panics, 1);
             tracing::error!(%protocol, "a session panicked and was ended");
         }
+        result
     }
 
     /// Counts that the hub let somebody not in, and tells of a limit.

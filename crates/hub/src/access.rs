@@ -32,6 +32,8 @@ pub enum Protocol {
     Rtmp,
     /// WHIP or WHEP.
     WebRtc,
+    /// HTTP-FLV or WebSocket-FLV.
+    Flv,
     /// A part of this process, such as the demo.
     Internal,
 }
@@ -41,6 +43,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Rtmp => "rtmp",
             Self::WebRtc => "webrtc",
+            Self::Flv => "flv",
             Self::Internal => "internal",
         })
     }

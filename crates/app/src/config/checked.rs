@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::document;
 use super::problem::{Place, Problems};
 use super::raw::Raw;
-use super::schema::{Audio, General, Hub, Limits, Listen, Log, WebRtc, overlap};
+use super::schema::{Audio, Flv, General, Hub, Limits, Listen, Log, WebRtc, overlap};
 use super::section::Section;
 use super::user::User;
 
@@ -62,6 +62,8 @@ pub struct Config {
     pub audio: Audio,
     /// WebRTC beyond its sockets.
     pub webrtc: WebRtc,
+    /// HTTP-FLV.
+    pub flv: Flv,
     /// Bounds.
     pub limits: Limits,
     /// Key path and variable of what the environment set.
@@ -114,6 +116,7 @@ impl Config {
             hub: read_section(&mut raw, problems),
             audio: read_section(&mut raw, problems),
             webrtc: read_section(&mut raw, problems),
+            flv: read_section(&mut raw, problems),
             limits: read_section(&mut raw, problems),
             overrides: raw.overrides,
             ignored: raw.ignored,

@@ -27,6 +27,6 @@ mod value;
 pub use checked::{Config, ConfigError, FILE_BYTES};
 pub use problem::{Place, Problem, Problems};
 pub(crate) use raw::variable;
-pub use schema::{Audio, General, Hub, Limits, Listen, Listener, Log, Transport, WebRtc};
+pub use schema::{Audio, Flv, General, Hub, Limits, Listen, Listener, Log, Transport, WebRtc};
 pub use user::{Identity, Secret, User};
 pub use value::{CREDENTIAL_BYTES, Host, IceServer, LogFormat, Origin, PasswordHash, PathPattern};

@@ -30,7 +30,7 @@ section! {
 section! {
     /// Every socket in one place; `""` switches one off. Port 0 takes any free port and logs which.
     "listen" => pub Listen {
-        /// TCP: pages, API and all HTTP media (`/{path}/whip`, `/{path}/whep`), `/healthz` and `/metrics`.
+        /// TCP: pages, API and all HTTP media (`/{path}/whip`, `/{path}/whep`, `/{path}.flv`), `/healthz` and `/metrics`.
         http: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8080""#);
         /// TCP: WHIP and WHEP once more, where MediaMTX has them.
         webrtc: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8889""#);
@@ -127,6 +127,14 @@ section! {
 }
 
 section! {
+    /// HTTP-FLV and WebSocket-FLV, `/{path}.flv` on every HTTP listener.
+    "flv" => pub Flv {
+        /// Which pages of other servers may play it: their origins, or `"*"` for all.
+        allow_origins: Vec<Origin> = List(origin()), Some(r#"["*"]"#);
+    }
+}
+
+section! {
     /// Bounds that hold whatever is sent. Each one that is reached shows in the log and in the metrics.
     "limits" => pub Limits {
         /// Open TCP connections of each listener.
@@ -154,6 +162,7 @@ pub(crate) fn sections() -> Vec<Description> {
         Hub::describe(),
         Audio::describe(),
         WebRtc::describe(),
+        Flv::describe(),
         Limits::describe(),
     ]
 }

@@ -121,7 +121,7 @@ fn keys_in_the_wrong_section_and_sections_of_the_wrong_kind_are_explained() {
             "m.toml:3:13: auth.user: found 3; accepted: sections, each headed [[auth.user]]",
             "m.toml:4:6: auth.users: unknown key; did you mean `user`?",
             "m.toml:5:1: colour: unknown key; accepted: data_dir, public_hosts, listen, auth, log, hub, audio, webrtc, \
-             limits",
+             flv, limits",
             "m.toml:6:5: log.colour: unknown key; accepted in [log]: level, format",
         ],
     );

@@ -231,7 +231,7 @@ mod tests {
     fn file(tags: impl IntoIterator<Item = (TagKind, u32, Bytes)>) -> Vec<u8> {
         let mut file = flv::file_header().to_vec();
         for (kind, stamp, body) in tags {
-            file.extend_from_slice(&flv::write_tag(kind, stamp, &body).unwrap());
+            file.extend_from_slice(&flv::write_tag(kind, stamp, &body[..]).unwrap());
         }
         file
     }

@@ -12,14 +12,19 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::patience::Patient;
 
 /// How long requests that are under way may take to end once the process stops.
 const DRAIN: Duration = Duration::from_millis(1_500);
+
+/// How long a peer may take nothing of what waits for it; as long as an RTMP reader may.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long to wait after the operating system gave no connection (out of descriptors), lest the loop fill a processor.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -59,7 +64,8 @@ pub struct Bound {
 struct Shared {
     service: TowerToHyperService<Router>,
     builder: http1::Builder,
-    graceful: GracefulShutdown,
+    connections: TaskTracker,
+    shutdown: CancellationToken,
     counters: Arc<Counters>,
 }
 
@@ -99,7 +105,8 @@ impl Bound {
         let shared = Shared {
             service: TowerToHyperService::new(router),
             builder,
-            graceful: GracefulShutdown::new(),
+            connections: TaskTracker::new(),
+            shutdown: shutdown.clone(),
             counters: self.counters,
         };
         let slots = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
@@ -124,7 +131,8 @@ impl Bound {
             }
         }
         drop(self.listener);
-        if tokio::time::timeout(DRAIN, shared.graceful.shutdown()).await.is_err() {
+        shared.connections.close();
+        if tokio::time::timeout(DRAIN, shared.connections.wait()).await.is_err() {
             tracing::info!(listener = self.name, "closed connections whose requests did not end in time");
         }
     }
@@ -143,11 +151,19 @@ impl Shared {
             request.extensions_mut().insert(ConnectInfo(peer));
             hyper::service::Service::call(&service, request)
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), with_peer);
-        let connection = self.graceful.watch(connection);
-        let counters = Arc::clone(&self.counters);
-        tokio::spawn(async move {
-            match connection.await {
+        let io = TokioIo::new(Patient::new(stream, WRITE_PATIENCE));
+        let connection = self.builder.serve_connection(io, with_peer).with_upgrades();
+        let (counters, shutdown) = (Arc::clone(&self.counters), self.shutdown.clone());
+        self.connections.spawn(async move {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = shutdown.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            match ended {
                 Err(error) if error.is_timeout() => {
                     counters.timeouts.fetch_add(1, Ordering::Relaxed);
                     tracing::info!("an HTTP connection sent no whole header in time");

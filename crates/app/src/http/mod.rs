@@ -2,6 +2,7 @@
 
 mod listener;
 mod metrics;
+mod patience;
 mod status;
 
 pub use listener::{Bound, Counters, Options};

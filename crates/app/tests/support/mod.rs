@@ -113,3 +113,49 @@ impl Drop for Running {
 
 pub(crate) const EVERYBODY_HERE: &str =
     "[[auth.user]]\nname = \"any\"\nnetworks = [\"127.0.0.0/8\"]\nread = [\"*\"]\napi = true\n";
+
+/// ffmpeg as a publisher.
+pub(crate) mod ffmpeg {
+    use std::net::SocketAddr;
+    use std::process::{Child, Command, Stdio};
+
+    /// An ffmpeg that is killed at the end of the test.
+    #[derive(Debug)]
+    pub(crate) struct Publisher(Child);
+
+    impl Publisher {
+        pub(crate) fn wait(&mut self) -> std::io::Result<std::process::ExitStatus> {
+            self.0.wait()
+        }
+    }
+
+    impl Drop for Publisher {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    /// Publishes a test picture and a tone by RTMP for so many seconds, in real time: 30 pictures a second, a GOP of
+    /// 2 s, AAC.
+    pub(crate) fn publish(server: SocketAddr, path: &str, seconds: u32) -> Publisher {
+        publish_at(server, path, seconds, "1M")
+    }
+
+    /// The same with noise of `rate` bits a second.
+    pub(crate) fn publish_at(server: SocketAddr, path: &str, seconds: u32, rate: &str) -> Publisher {
+        let picture = "testsrc=s=640x480:r=30,noise=alls=40:allf=t";
+        let input = ["-re", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine=f=440:r=48000"];
+        let video =
+            ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "60", "-b:v", rate];
+        let child = Command::new("ffmpeg")
+            .args(["-nostdin", "-loglevel", "error"])
+            .args(input)
+            .args(["-t", &seconds.to_string()])
+            .args(video)
+            .args(["-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "flv", &format!("rtmp://{server}/{path}")])
+            .stdin(Stdio::null())
+            .spawn();
+        Publisher(child.expect("scripts/setup installs ffmpeg"))
+    }
+}

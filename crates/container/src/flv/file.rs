@@ -1,7 +1,7 @@
 //! The file around the tags (§E.2, §E.3): header, and tags each followed by its size. HTTP-FLV is the same without end.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::tag::TagKind;
 use super::{Announced, FlvError};
@@ -37,16 +37,18 @@ pub fn tag_trailer(len: usize) -> [u8; SIZE_LEN] {
     u32::try_from(len.saturating_add(TAG_HEADER_LEN)).unwrap_or(u32::MAX).to_be_bytes()
 }
 
-/// A whole tag with its trailer, in one buffer.
+/// A whole tag with its trailer, in one buffer. `body` is copied once; it may be a chain of buffers (header, then
+/// payload), so that nothing needs joining before.
 ///
 /// # Errors
 /// [`FlvError::TooLong`], as [`tag_header`].
-pub fn write_tag(kind: TagKind, timestamp_ms: u32, body: &[u8]) -> Result<Bytes, FlvError> {
-    let header = tag_header(kind, timestamp_ms, body.len())?;
-    let mut out = BytesMut::with_capacity(TAG_HEADER_LEN.saturating_add(body.len()).saturating_add(SIZE_LEN));
+pub fn write_tag(kind: TagKind, timestamp_ms: u32, body: impl Buf) -> Result<Bytes, FlvError> {
+    let len = body.remaining();
+    let header = tag_header(kind, timestamp_ms, len)?;
+    let mut out = BytesMut::with_capacity(TAG_HEADER_LEN.saturating_add(len).saturating_add(SIZE_LEN));
     out.put_slice(&header);
-    out.put_slice(body);
-    out.put_slice(&tag_trailer(body.len()));
+    out.put(body);
+    out.put_slice(&tag_trailer(len));
     Ok(out.freeze())
 }
 
@@ -199,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_layout_of_the_specification() {
-        let written = write_tag(TagKind::Video, 0x0123_4567, b"abc").unwrap();
+        let written = write_tag(TagKind::Video, 0x0123_4567, &b"abc"[..]).unwrap();
         assert_eq!(written[..], [9, 0, 0, 3, 0x23, 0x45, 0x67, 0x01, 0, 0, 0, b'a', b'b', b'c', 0, 0, 0, 14]);
         assert_eq!(tag_header(TagKind::Audio, 0, MAX_BODY).unwrap()[..4], [8, 0xff, 0xff, 0xff]);
         assert_eq!(tag_header(TagKind::Audio, 0, MAX_BODY + 1), Err(FlvError::TooLong(MAX_BODY + 1)));
@@ -211,7 +213,7 @@ mod tests {
         header[4] = 0x01;
         header[8] = 11;
         let unknown = [15, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 12];
-        let known = write_tag(TagKind::Audio, 5, b"x").unwrap();
+        let known = write_tag(TagKind::Audio, 5, &b"x"[..]).unwrap();
         let mut reader = Reader::new();
         reader.push(&[&header[..], &[0, 0], &unknown, &known].concat());
         assert_eq!(reader.next_tag(), Ok(Some(tag(TagKind::Audio, 5, b"x"))));
@@ -226,7 +228,7 @@ mod tests {
         assert_eq!(read(&[b"FLV\x01\x05\xff\xff\xff\xff"]), Err(FlvError::NotFlv), "a header of 4 GiB");
         assert_eq!(read(&[b"FLV\x01\x05\0\0\0\x08"]), Err(FlvError::NotFlv), "shorter than itself");
         assert_eq!(read(&[b"FL"]), Ok(vec![]));
-        let mut encrypted = write_tag(TagKind::Audio, 0, b"x").unwrap().to_vec();
+        let mut encrypted = write_tag(TagKind::Audio, 0, &b"x"[..]).unwrap().to_vec();
         encrypted[0] |= 0x20;
         assert_eq!(read(&[&file_header(), &encrypted]), Err(FlvError::Encrypted { at: 13 }));
     }
@@ -249,7 +251,7 @@ mod tests {
             let expected: Vec<Tag> = tags.into_iter().map(|(kind, timestamp_ms, body)| Tag { kind, timestamp_ms, body: body.into() }).collect();
             let mut file = file_header().to_vec();
             for tag in &expected {
-                file.extend_from_slice(&write_tag(tag.kind, tag.timestamp_ms, &tag.body).unwrap());
+                file.extend_from_slice(&write_tag(tag.kind, tag.timestamp_ms, &tag.body[..]).unwrap());
             }
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(file.len())).chain([0, file.len()]).collect();
             cuts.sort_unstable();

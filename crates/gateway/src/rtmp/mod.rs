@@ -3,7 +3,7 @@
 mod client;
 mod ingest;
 mod listener;
-mod messages;
+pub(crate) mod messages;
 mod outbox;
 mod session;
 
