@@ -16,6 +16,8 @@ impl Rate {
     pub const VIDEO: Self = Self::constant(90_000);
     /// 48,000 Hz: the RTP clock of Opus, whatever the encoder's bandwidth (RFC 7587 §4.1).
     pub const OPUS: Self = Self::constant(48_000);
+    /// 8,000 Hz: G.711 as telephones and cameras send it (RFC 3551 table 4).
+    pub const TELEPHONE: Self = Self::constant(8_000);
 
     const fn constant(hz: u32) -> Self {
         match NonZeroU32::new(hz) {

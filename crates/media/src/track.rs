@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Rate, aac, h264, opus};
+use crate::{Rate, aac, g711, h264, opus};
 
 /// Names a track inside its stream. Renditions are tracks of their own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -26,6 +26,8 @@ pub enum Codec {
     Aac,
     /// Opus (RFC 6716).
     Opus,
+    /// G.711 (ITU-T G.711), either law: what IP cameras send.
+    G711,
 }
 
 impl Codec {
@@ -33,7 +35,7 @@ impl Codec {
     pub const fn kind(self) -> Kind {
         match self {
             Self::H264 => Kind::Video,
-            Self::Aac | Self::Opus => Kind::Audio,
+            Self::Aac | Self::Opus | Self::G711 => Kind::Audio,
         }
     }
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Codec {
             Self::H264 => "H264",
             Self::Aac => "AAC",
             Self::Opus => "Opus",
+            Self::G711 => "G711",
         })
     }
 }
@@ -58,6 +61,8 @@ pub enum CodecConfig {
     Aac(aac::AudioConfig),
     /// The sound parameters.
     Opus(opus::Head),
+    /// The sound parameters.
+    G711(g711::AudioConfig),
 }
 
 /// A track: which codec, with which parameters, on which clock.
@@ -76,6 +81,7 @@ impl TrackInfo {
             CodecConfig::H264(_) => Codec::H264,
             CodecConfig::Aac(_) => Codec::Aac,
             CodecConfig::Opus(_) => Codec::Opus,
+            CodecConfig::G711(_) => Codec::G711,
         }
     }
 
@@ -85,12 +91,13 @@ impl TrackInfo {
     }
 
     /// The clock on which the hub stamps the track's frames: 90 kHz for video, 48 kHz for Opus, the output sampling
-    /// rate for AAC.
+    /// rate for AAC, the sampling rate for G.711.
     pub fn rate(&self) -> Rate {
         match &self.config {
             CodecConfig::H264(_) => Rate::VIDEO,
             CodecConfig::Aac(config) => config.rate(),
             CodecConfig::Opus(_) => Rate::OPUS,
+            CodecConfig::G711(config) => config.rate(),
         }
     }
 }

@@ -52,7 +52,7 @@ impl Sounds {
                 (CodecConfig::Aac(AudioConfig::lc(rate, channels)?), backend::aac_encoder(settings)?)
             }
             Codec::Opus => (CodecConfig::Opus(Head { channels }), backend::opus_encoder(settings)?),
-            Codec::H264 => anyhow::bail!("pictures are no sound"),
+            Codec::H264 | Codec::G711 => anyhow::bail!("there is no encoder of {codec}"),
         };
         let samples = encoder.samples();
         let mut noise = 1_u32;

@@ -142,7 +142,7 @@ fn audio_header(codec: Codec, format: Format, packet_type: u8) -> Result<Prefix,
         (Codec::Aac, Format::Legacy) => Ok(Prefix::new([&[0xaf, packet_type], &[], &[]])),
         (Codec::Aac, Format::Enhanced) => Ok(Prefix::new([&[0x90 | packet_type], &FourCc::AAC.0, &[]])),
         (Codec::Opus, Format::Enhanced) => Ok(Prefix::new([&[0x90 | packet_type], &FourCc::OPUS.0, &[]])),
-        (Codec::Opus, Format::Legacy) | (Codec::H264, _) => Err(FlvError::NotCarried(codec)),
+        (Codec::Opus, Format::Legacy) | (Codec::H264 | Codec::G711, _) => Err(FlvError::NotCarried(codec)),
     }
 }
 

@@ -39,12 +39,13 @@ impl Messages {
         Wants { video: vec![Codec::H264], audio }
     }
 
-    /// Opus has no other form than FourCC.
+    /// Opus has no other form than FourCC, and G.711 none but the legacy one.
     const fn format(self, codec: Codec) -> Format {
         match codec {
             Codec::H264 => self.h264,
             Codec::Aac => self.aac,
             Codec::Opus => Format::Enhanced,
+            Codec::G711 => Format::Legacy,
         }
     }
 }

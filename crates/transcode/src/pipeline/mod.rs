@@ -126,7 +126,7 @@ impl Pipeline {
         let encoder = match target.codec {
             Codec::Aac => codec::backend::aac_encoder(settings)?,
             Codec::Opus => codec::backend::opus_encoder(settings)?,
-            Codec::H264 => return Err(Error::Codec(target.codec)),
+            Codec::H264 | Codec::G711 => return Err(Error::Codec(target.codec)),
         };
         let decoder = decoder(input, settings.channels)?;
         Self::with_codecs(input, target, id, decoder, encoder)
@@ -150,7 +150,7 @@ impl Pipeline {
                 AudioConfig::lc(Rate::OPUS, channels).map_err(|_| Error::Channels(channels))?,
             ),
             Codec::Opus => CodecConfig::Opus(opus::Head { channels }),
-            Codec::H264 => return Err(Error::Codec(target.codec)),
+            Codec::H264 | Codec::G711 => return Err(Error::Codec(target.codec)),
         };
         let source = Source::new(input, channels, decoder)?;
         Ok(Self {
