@@ -17,7 +17,10 @@ pub struct Renditions {
 
 impl TransformFactory for Renditions {
     fn supports(&self, from: Codec, to: Codec) -> bool {
-        matches!((from, to), (Codec::Opus, Codec::Aac) | (Codec::Aac, Codec::Opus))
+        matches!(
+            (from, to),
+            (Codec::Opus | Codec::G711, Codec::Aac) | (Codec::Aac | Codec::G711, Codec::Opus)
+        )
     }
 
     fn create(
@@ -26,10 +29,9 @@ impl TransformFactory for Renditions {
         to: Codec,
         id: TrackId,
     ) -> Result<Box<dyn Transform>, TransformError> {
-        let target = match to {
-            Codec::Aac => Target { codec: to, channels: Some(self.aac_channels), bitrate: self.aac_bitrate },
-            _ => Target { codec: to, channels: None, bitrate: self.opus_bitrate },
-        };
+        let channels = (input.codec() == Codec::Opus).then_some(self.aac_channels);
+        let bitrate = if to == Codec::Aac { self.aac_bitrate } else { self.opus_bitrate };
+        let target = Target { codec: to, channels, bitrate };
         match Pipeline::new(input, target, id) {
             Ok(pipeline) => Ok(Box::new(Rendition { pipeline, from: input.codec(), to })),
             Err(error) => Err(TransformError { from: input.codec(), to, reason: error.to_string() }),

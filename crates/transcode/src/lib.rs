@@ -1,4 +1,5 @@
-//! Sound from one codec to another: Opus to AAC-LC for RTMP, FLV and HLS readers, AAC to Opus for WebRTC readers.
+//! Sound from one codec to another: Opus to AAC-LC for RTMP, FLV and HLS readers, AAC to Opus for WebRTC readers, and
+//! G.711, which cameras send, to either.
 //!
 //! ```text
 //! Frame -> clock (gap? late? jump?) -> decoder -> mix -> resample to 48 kHz -> stretch -> encoder -> Frame

@@ -5,6 +5,7 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
+use media::g711::Law;
 use media::{Codec, Frame, Rate};
 use transcode::codec::{Decoder, Encoder, Format};
 use transcode::{CodecError, Pipeline, Stats, Target};
@@ -110,5 +111,38 @@ fn rule_1_hours_of_drift_and_loss_stay_within_20_ms() {
         assert!(worst < 20.0, "{worst} ms");
         assert!((stats.stretched - owed).abs() < 48 * 20, "{} of {owed} samples", stats.stretched);
         assert_eq!((stats.reanchored, stats.late, stats.corrupt), (0, 0, 0));
+    }
+}
+
+#[test]
+fn rule_1_an_hour_of_a_camera_whose_clock_drifts() {
+    let (packet, seconds) = (Bytes::from(vec![0xd5; 320]), 3_600);
+    for ppm in [100, -100] {
+        let (mut pipeline, mut out) = (
+            Pipeline::with_codecs(
+                &g711_track(Law::A, 1),
+                Target::new(Codec::Opus),
+                OUT,
+                transcode::codec::g711::decoder(media::g711::AudioConfig::telephone(Law::A)),
+                Box::new(Ticking::default()),
+            )
+            .unwrap(),
+            Vec::new(),
+        );
+        let mut behind = Vec::new();
+        for sent in (0..seconds * 48_000).step_by(1_920) {
+            let time = sent + sent / 1_000 * ppm / 1_000;
+            assert_eq!(pipeline.push(&frame(at(time), packet.clone()), &mut out), None);
+            let end = out.last().map_or(0, |last: &Frame| last.pts.ticks() + SAMPLES);
+            behind.push(time + 1_920 - end);
+            out.drain(..out.len().saturating_sub(1));
+        }
+        let stats = pipeline.stats();
+        let (least, most) = (behind.iter().min().unwrap(), behind.iter().max().unwrap());
+        println!("{seconds} s at {ppm} ppm: {least} to {most} samples behind, {stats:?}");
+        // A frame of 60 ms that is being collected, the resampler's 10 ms, and what the drift may owe.
+        assert!(*least > -48 * 5 && *most < SAMPLES + 48 * 15);
+        assert!((stats.stretched - seconds * 48 / 1_000 * ppm).abs() < 48 * 5, "{}", stats.stretched);
+        assert_eq!((stats.filled, stats.reanchored, stats.late, stats.corrupt), (0, 0, 0, 0));
     }
 }

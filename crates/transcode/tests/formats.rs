@@ -6,6 +6,7 @@ mod common;
 use bytes::Bytes;
 use common::*;
 use media::aac::AudioConfig;
+use media::g711::Law;
 use media::{Codec, CodecConfig, Frame, TrackInfo, opus};
 use transcode::codec::{EncoderSettings, backend};
 use transcode::{Error, Pipeline, Stats, Target};
@@ -44,6 +45,47 @@ fn rule_5_ffmpegs_aac_of_any_rate_becomes_opus() {
         let Stats { corrupt, filled, late, .. } = pipeline.stats();
         assert_eq!((corrupt, filled, late), (0, 0, 0), "{what}");
     }
+}
+
+#[test]
+fn g711_of_both_laws_becomes_aac_and_opus() {
+    for (law, channels) in [(Law::A, 1), (Law::Mu, 1), (Law::A, 2)] {
+        for codec in [Codec::Aac, Codec::Opus] {
+            let what = format!("{law}, {channels} channels, to {codec}");
+            let frames = publish_g711(law, &tone(1_000.0, 2.0, channels.into()), channels, 0);
+            let (pipeline, out) = run(&g711_track(law, channels), Target::new(codec), &frames);
+            let (heard, first) = listen(pipeline.output(), &out);
+            assert!((-2_048..=0).contains(&first), "{what}: starts at {first}");
+            for index in 0..usize::from(channels) {
+                let pcm = channel(&heard, channels.into(), index);
+                assert_tone(&pcm[24_000..72_000], 1_000.0, 0.5, &what);
+            }
+            let Stats { corrupt, filled, late, stretched, .. } = pipeline.stats();
+            assert_eq!((corrupt, filled, late, stretched), (0, 0, 0, 0), "{what}");
+        }
+    }
+}
+
+#[test]
+fn g711_that_changes_its_law_and_rate_goes_on() {
+    let pcm = tone(1_000.0, 2.0, 1);
+    let mut pipeline = Pipeline::new(&g711_track(Law::A, 1), Target::new(Codec::Opus), OUT).unwrap();
+    let mut out = Vec::new();
+    for frame in publish_g711(Law::A, &pcm, 1, 0) {
+        assert_eq!(pipeline.push(&frame, &mut out), None);
+    }
+    let wide = media::g711::AudioConfig::new(Law::Mu, media::Rate::new(16_000).unwrap(), 1).unwrap();
+    pipeline.reconfigure(&TrackInfo { id: IN, config: CodecConfig::G711(wide) }).unwrap();
+    // The same bytes at twice the rate are half as long and an octave higher.
+    for (index, mut frame) in (0..).zip(publish_g711(Law::Mu, &pcm, 1, 0)) {
+        frame.pts = at(2 * 48_000 + index * 480);
+        frame.dts = frame.pts;
+        assert_eq!(pipeline.push(&frame, &mut out), None);
+    }
+    let (heard, first) = listen(pipeline.output(), &out);
+    let place = |time: i64| usize::try_from(time - first).unwrap();
+    assert_tone(&heard[place(48_000)..place(90_000)], 1_000.0, 0.5, "before");
+    assert_tone(&heard[place(100_000)..place(138_000)], 2_000.0, 0.5, "after");
 }
 
 #[test]

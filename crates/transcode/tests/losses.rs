@@ -5,6 +5,7 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
+use media::g711::Law;
 use media::{Codec, Frame, Timestamp};
 use opus_pure::{Application, OpusEncoder};
 use transcode::{Pipeline, Reanchor, Target};
@@ -47,6 +48,29 @@ fn rule_2_lost_packets_leave_no_hole_and_no_shift() {
         let pcm = heard(&pipeline, &out, 48_000, 900_000);
         println!("{percent} %: level {:.3}", rms(&pcm));
         assert!(rms(&pcm) > 0.30, "{percent} %: concealed, not silent");
+    }
+}
+
+#[test]
+fn rule_2_lost_g711_is_silent_in_time_also_when_stamped_in_milliseconds() {
+    let frames = publish(Codec::G711, &tone(440.0, 20.0, 1), 1, 0);
+    for codec in [Codec::Aac, Codec::Opus] {
+        let mut random = Random(4);
+        let kept: Vec<Frame> = frames
+            .iter()
+            .filter(|_| random.below(100) >= 5)
+            .map(|sent| frame(Timestamp::from_millis(sent.pts.as_millis()), sent.payload.clone()))
+            .collect();
+        let (pipeline, out) = run(&g711_track(Law::A, 1), Target::new(codec), &kept);
+        let lost = (frames.len() - kept.len()) as u64 * 960;
+        let stats = pipeline.stats();
+        assert!(stats.filled.abs_diff(lost) <= 2 * 960, "{codec}: {stats:?}");
+        assert_eq!((stats.late, stats.stretched), (0, 0), "{codec}");
+        let (pcm, first) = listen(pipeline.output(), &out);
+        let end = first + pcm.len() as i64;
+        assert!((kept.last().unwrap().pts.to_rate(media::Rate::OPUS).ticks() + 960 - end).abs() <= 3 * 1_024);
+        let steepest = pcm[4_800..].windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+        assert!(steepest < 0.1, "{codec}: a step of {steepest}");
     }
 }
 
@@ -120,7 +144,7 @@ fn rule_2_discontinuous_transmission_is_filled() {
 
 #[test]
 fn rule_2_a_muted_track_is_silent_in_time_and_comes_back_in_time() {
-    for (input, codec) in [(opus_track(), Codec::Aac), (aac_track(48_000, 1), Codec::Opus)] {
+    for (input, codec) in ways() {
         let mut pcm = tone(440.0, 1.0, 1);
         pcm.resize(10 * 48_000, 0.0);
         pcm[8 * 48_000..8 * 48_000 + 48].copy_from_slice(&clicks(48, &[0]));

@@ -48,15 +48,20 @@ pub(super) struct GapRule {
     pub(super) step: i64,
     /// A frame can claim to last into the next, whose beginning is then left out.
     pub(super) overlaps: bool,
+    /// A gap is only as long as the count is behind: stamps that come in bursts show gaps that are none.
+    pub(super) confirmed: bool,
 }
 
 impl GapRule {
     /// Opus: RTP time counts samples exactly, packets are multiples of 2.5 ms; the hub's mapping to the stream's
     /// timeline may move by less than that.
-    pub(super) const OPUS: Self = Self { shortest: 2 * PER_MS, step: 120, overlaps: true };
+    pub(super) const OPUS: Self = Self { shortest: 2 * PER_MS, step: 120, overlaps: true, confirmed: false };
     /// AAC: stamped in milliseconds, by some phones in bursts of two or three frames (the time when the capture buffer
     /// came). What is shorter is left to the drift correction, which does no harm if it was jitter.
-    pub(super) const AAC: Self = Self { shortest: 100 * PER_MS, step: 1, overlaps: false };
+    pub(super) const AAC: Self = Self { shortest: 100 * PER_MS, step: 1, overlaps: false, confirmed: false };
+    /// G.711: packets last 20 ms (RFC 3551 §4.2) and more, so a shorter gap is none. RTP time counts samples exactly on
+    /// the one camera and follows its wall clock on the other; FLV has milliseconds.
+    pub(super) const G711: Self = Self { shortest: 15 * PER_MS, step: 1, overlaps: false, confirmed: true };
 }
 
 /// What to do with a frame.
@@ -152,6 +157,7 @@ impl Clock {
             self.end = self.end.max(end);
             return Arrival::Late(gap.saturating_neg());
         }
+        let gap = if rule.confirmed { gap.min(error) } else { gap };
         let gap = if gap >= rule.shortest { gap } else { 0 };
         let rest = error.saturating_sub(gap);
         if gap > LONGEST_FILL || rest > JUMP {
@@ -242,6 +248,17 @@ mod tests {
             clock.count(1_024);
         }
         assert!(clock.correction().abs() < STEEPEST);
+    }
+
+    #[test]
+    fn a_lost_g711_packet_is_a_gap_and_two_with_one_stamp_are_not() {
+        let mut clock = Clock::new(0, 8_000);
+        for index in 0..100 {
+            let burst = index / 2 * 2;
+            assert_eq!(clock.arrive(burst * 1_920, 1_920, GapRule::G711), Arrival::Follows, "packet {index}");
+            clock.count(320);
+        }
+        assert_eq!(clock.arrive(101 * 1_920, 1_920, GapRule::G711), Arrival::AfterGap(1_920));
     }
 
     #[test]

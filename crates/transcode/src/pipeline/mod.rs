@@ -5,7 +5,7 @@ mod patch;
 mod sink;
 
 use media::aac::{self, AudioConfig};
-use media::{Codec, CodecConfig, Frame, Rate, Timestamp, TrackId, TrackInfo, opus};
+use media::{Codec, CodecConfig, Frame, Rate, Timestamp, TrackId, TrackInfo, g711, opus};
 
 use self::clock::{Arrival, Clock, GapRule};
 use self::patch::Patch;
@@ -47,6 +47,7 @@ impl Target {
         let channels = match (self.channels, &input.config) {
             (Some(channels), _) => channels,
             (None, CodecConfig::Aac(config)) => config.channels().clamp(1, 2),
+            (None, CodecConfig::G711(config)) => config.channels(),
             (None, _) => 1,
         };
         if !(1..=2).contains(&channels) {
@@ -380,6 +381,7 @@ fn decoder(input: &TrackInfo, channels: u8) -> Result<Box<dyn Decoder>, Error> {
             Ok(codec::backend::aac_decoder(config)?)
         }
         CodecConfig::Aac(config) => Err(Error::ObjectType(config.object_type())),
+        CodecConfig::G711(config) => Ok(codec::g711::decoder(*config)),
         _ => Err(Error::Codec(input.codec())),
     }
 }
@@ -388,14 +390,24 @@ fn ticks(time: Timestamp) -> i64 {
     time.to_rate(Rate::OPUS).ticks().clamp(-FARTHEST, FARTHEST)
 }
 
+/// How long a packet lasts.
+#[derive(Clone, Copy, Debug)]
+enum Packets {
+    /// Its first bytes say it.
+    Opus,
+    /// All alike, in samples of 48 kHz.
+    Aac(i64),
+    /// As long as it is.
+    G711(g711::AudioConfig),
+}
+
 /// The beginning of a pipeline: packets to PCM with the output's channels at the input's rate.
 #[derive(Debug)]
 struct Source {
     decoder: Box<dyn Decoder>,
     format: Format,
     channels: u8,
-    /// Samples of 48 kHz in a frame, where the codec fixes them.
-    frame: Option<i64>,
+    packets: Packets,
     gap_rule: GapRule,
     patch: Patch,
     /// Samples at the front of the decoder's output that are its delay; known after its first packet.
@@ -405,28 +417,37 @@ struct Source {
 
 impl Source {
     fn new(input: &TrackInfo, channels: u8, decoder: Box<dyn Decoder>) -> Result<Self, Error> {
-        let (frame, gap_rule) = match &input.config {
-            CodecConfig::Opus(_) => (None, GapRule::OPUS),
+        let (packets, gap_rule) = match &input.config {
+            CodecConfig::Opus(_) => (Packets::Opus, GapRule::OPUS),
             CodecConfig::Aac(config) => {
                 let samples = i64::from(config.samples_per_frame());
-                (Some(samples * 48_000 / i64::from(config.rate().hz())), GapRule::AAC)
+                (Packets::Aac(samples * 48_000 / i64::from(config.rate().hz())), GapRule::AAC)
             }
+            CodecConfig::G711(config) => (Packets::G711(*config), GapRule::G711),
             _ => return Err(Error::Codec(input.codec())),
         };
         let format = Format { rate: input.rate(), channels };
         let patch = Patch::new(format.rate.hz(), channels);
-        Ok(Self { decoder, format, channels, frame, gap_rule, patch, trim: None, raw: Vec::new() })
+        Ok(Self { decoder, format, channels, packets, gap_rule, patch, trim: None, raw: Vec::new() })
     }
 
     /// How many samples of 48 kHz a packet lasts, if it can be told.
     fn duration(&self, packet: &[u8]) -> Option<i64> {
-        self.frame.or_else(|| opus::packet::duration_samples(packet).ok().map(i64::from))
+        match self.packets {
+            Packets::Opus => opus::packet::duration_samples(packet).ok().map(i64::from),
+            Packets::Aac(samples) => Some(samples),
+            Packets::G711(config) => {
+                let (samples, rate) = (config.samples(packet), config.rate().hz());
+                // Cameras send 20 to 200 ms; a second and more is no live sound, and would be decoded at one go.
+                (1..=rate).contains(&samples).then(|| i64::from(samples) * 48_000 / i64::from(rate))
+            }
+        }
     }
 
     /// A TOC byte alone says that there is nothing to say (RFC 6716 §3.2.1: a frame of no bytes is DTX or loss). A
     /// decoder would go on with what it heard last, however long ago that was.
     fn is_nothing(&self, packet: &[u8]) -> bool {
-        self.frame.is_none() && packet.len() == 1
+        matches!(self.packets, Packets::Opus) && packet.len() == 1
     }
 
     /// `samples` of 48 kHz at the input's rate.

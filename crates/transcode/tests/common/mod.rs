@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use media::aac::AudioConfig;
+use media::g711::{self, Law};
 use media::{Codec, CodecConfig, Frame, Rate, Timestamp, TrackId, TrackInfo, opus};
 use symphonia_codec_aac::AacDecoder;
 use symphonia_core::codecs::audio::well_known::CODEC_ID_AAC;
@@ -25,6 +26,21 @@ pub(crate) fn opus_track() -> TrackInfo {
 pub(crate) fn aac_track(rate: u32, channels: u8) -> TrackInfo {
     let config = AudioConfig::lc(Rate::new(rate).unwrap(), channels).unwrap();
     TrackInfo { id: IN, config: CodecConfig::Aac(config) }
+}
+
+pub(crate) fn g711_track(law: Law, channels: u8) -> TrackInfo {
+    let config = g711::AudioConfig::new(law, Rate::TELEPHONE, channels).unwrap();
+    TrackInfo { id: IN, config: CodecConfig::G711(config) }
+}
+
+/// Every way from one codec to another, mono.
+pub(crate) fn ways() -> Vec<(TrackInfo, Codec)> {
+    vec![
+        (opus_track(), Codec::Aac),
+        (aac_track(48_000, 1), Codec::Opus),
+        (g711_track(Law::A, 1), Codec::Aac),
+        (g711_track(Law::A, 1), Codec::Opus),
+    ]
 }
 
 pub(crate) fn at(ticks: i64) -> Timestamp {
@@ -56,8 +72,12 @@ pub(crate) fn clicks(samples: usize, starts: &[usize]) -> Vec<f32> {
     pcm
 }
 
-/// Encodes 48 kHz PCM; the frames are stamped so that what was put in at sample `n` is heard at `n` after `start`.
+/// Encodes 48 kHz PCM; the frames are stamped so that what was put in at sample `n` is heard at `n` after `start`. G.711
+/// is A-law.
 pub(crate) fn publish(codec: Codec, pcm: &[f32], channels: u8, start: i64) -> Vec<Frame> {
+    if codec == Codec::G711 {
+        return publish_g711(Law::A, pcm, channels, start);
+    }
     let settings = EncoderSettings { channels, bitrate: if channels == 1 { 64_000 } else { 96_000 } };
     let mut encoder: Box<dyn Encoder> = match codec {
         Codec::Aac => backend::aac_encoder(settings).unwrap(),
@@ -70,6 +90,23 @@ pub(crate) fn publish(codec: Codec, pcm: &[f32], channels: u8, start: i64) -> Ve
         .map(|(index, chunk)| {
             frame(at(start + (index * samples) as i64 - delay), encoder.encode(chunk).unwrap())
         })
+        .collect()
+}
+
+/// Packets of 20 ms with every sixth sample of `pcm`, each as the code that is nearest to it.
+pub(crate) fn publish_g711(law: Law, pcm: &[f32], channels: u8, start: i64) -> Vec<Frame> {
+    let codes: Vec<u8> = (0..=255).collect();
+    let mut values = Vec::new();
+    transcode::codec::g711::decoder(g711::AudioConfig::telephone(law)).decode(&codes, &mut values).unwrap();
+    let distance = |code: u8, value: f32| (values[usize::from(code)] - value).abs();
+    let nearest =
+        |value: f32| (0..=255).min_by(|&a, &b| distance(a, value).total_cmp(&distance(b, value))).unwrap();
+    let samples: Vec<&[f32]> = pcm.chunks_exact(channels.into()).step_by(6).collect();
+    let packet =
+        |samples: &[&[f32]]| samples.iter().flat_map(|sample| sample.iter().copied().map(nearest)).collect();
+    (0..)
+        .zip(samples.chunks_exact(160))
+        .map(|(index, samples)| frame(at(start + index * 960), packet(samples)))
         .collect()
 }
 
