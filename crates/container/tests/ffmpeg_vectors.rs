@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use container::flv::{self, Demuxer, Event, Format, Reader, Tag, TagKind, mux};
+use media::g711::{AudioConfig, Law};
 use media::h264::avcc;
 use media::h264::sps::Sps;
 use media::{CodecConfig, Frame, Kind, TrackInfo};
@@ -126,4 +127,20 @@ fn our_muxer_writes_the_bytes_that_ffmpeg_wrote() {
     let end = theirs.iter().rposition(|(_, body)| body.starts_with(&[0x17, 2])).unwrap();
     assert_eq!(theirs.remove(end).1, mux::video_end_body(Format::Legacy));
     assert_eq!(ours, theirs);
+}
+
+#[test]
+fn ffmpegs_g711_is_8_khz_whatever_its_rate_bits_say() {
+    const G711: Vector = Vector {
+        flv: include_bytes!("../../../tests/vectors/ffmpeg-5.1/g711-alaw-8000-mono.flv"),
+        packets: include_str!("../../../tests/vectors/ffmpeg-5.1/g711-alaw-8000-mono.csv"),
+    };
+    let (tracks, frames) = demux(&G711);
+    let [CodecConfig::G711(config)] = [&tracks[0].config] else { panic!("{tracks:?}") };
+    assert_eq!(*config, AudioConfig::telephone(Law::A));
+    assert_eq!(frames.len(), G711.packets.lines().count());
+    for (frame, line) in frames.iter().zip(G711.packets.lines()) {
+        let seen = format!("audio,{0},{0},{1},K", frame.pts.as_millis(), frame.payload.len());
+        assert_eq!(seen, line);
+    }
 }

@@ -302,7 +302,7 @@ mod tests {
             ),
             (
                 file([hevc, audio_config(), sound(0)]),
-                "HEVC video outside of enhanced RTMP (FLV codec 12) is not supported; publish H.264 video with AAC or Opus audio",
+                "HEVC video outside of enhanced RTMP (FLV codec 12) is not supported; publish H.264 video with AAC, Opus or G.711 audio",
             ),
         ] {
             assert_eq!(Clip::parse(&bytes).unwrap_err().to_string(), reason);

@@ -2,14 +2,18 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use bytes::Bytes;
+use media::Rate;
+use media::g711::{AudioConfig, Law};
 
 use super::FlvError;
 use super::tag::{Fields, ForeignCodec, FourCc};
 
+const LEGACY_A_LAW: u8 = 7;
+const LEGACY_MU_LAW: u8 = 8;
 const LEGACY_AAC: u8 = 10;
 const ENHANCED: u8 = 9;
 
-/// An audio codec that FLV carries for Medley.
+/// An audio codec that FLV carries for Medley behind a sequence header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum AudioCodec {
@@ -29,6 +33,8 @@ pub enum AudioPacket {
     Config(AudioCodec, Bytes),
     /// One frame: a raw AAC access unit or an Opus packet; may be empty.
     Frame(AudioCodec, Bytes),
+    /// G.711 samples and, in place of a sequence header, what the tag says of them; may be empty.
+    G711(AudioConfig, Bytes),
     /// The publisher ends the sequence.
     End,
     /// Nothing for a decoder: the order of channels.
@@ -49,8 +55,17 @@ pub fn parse(body: &Bytes) -> Result<AudioPacket, FlvError> {
             1 => Ok(AudioPacket::Frame(AudioCodec::Aac, fields.rest())),
             other => Err(FlvError::PacketType(other)),
         },
+        LEGACY_A_LAW => g711(Law::A, first, fields),
+        LEGACY_MU_LAW => g711(Law::Mu, first, fields),
         format => Err(FlvError::Codec(ForeignCodec::Audio(format))),
     }
+}
+
+/// §E.4.2.1 reserves both formats; ffmpeg and cameras with RTMP use them for 8 kHz, which has no number among the rates,
+/// so that those bits say anything. The lowest bit is the second channel.
+fn g711(law: Law, first: u8, fields: Fields) -> Result<AudioPacket, FlvError> {
+    let channels = 1_u8.saturating_add(first & 1);
+    Ok(AudioPacket::G711(AudioConfig::new(law, Rate::TELEPHONE, channels)?, fields.rest()))
 }
 
 fn enhanced(first: u8, mut fields: Fields) -> Result<AudioPacket, FlvError> {
@@ -105,6 +120,10 @@ mod tests {
             parsed(b"\x97\x02\x00\x00\x09\x01Opusx"),
             Ok(AudioPacket::Frame(AudioCodec::Opus, Bytes::from_static(b"x")))
         );
+        let telephone = AudioConfig::telephone(Law::A);
+        assert_eq!(parsed(&[0x72, 0xd5]), Ok(AudioPacket::G711(telephone, Bytes::from_static(&[0xd5]))));
+        let stereo = AudioConfig::new(Law::Mu, Rate::TELEPHONE, 2).unwrap();
+        assert_eq!(parsed(&[0x8f]), Ok(AudioPacket::G711(stereo, Bytes::new())));
         assert_eq!(parsed(b"\x92Opus"), Ok(AudioPacket::End));
         assert_eq!(parsed(b"\x94Opus\x01\x02"), Ok(AudioPacket::Nothing));
     }

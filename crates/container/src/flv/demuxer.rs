@@ -179,26 +179,35 @@ impl Demuxer {
         let broken = |error| Warning::Tag { kind: Kind::Audio, error };
         match audio::parse(body).map_err(broken)? {
             AudioPacket::Config(codec, bytes) => {
-                let config = audio_config(codec, &bytes).map_err(broken)?;
-                if self.audio.config.as_ref() != Some(&config) {
-                    self.audio.config = Some(config.clone());
-                    self.events.push_back(Event::Track(TrackInfo { id: AUDIO, config }));
-                }
-                Ok(())
+                self.configure_audio(audio_config(codec, &bytes).map_err(broken)?);
             }
             // Encoders that have just been started send empty ones.
-            AudioPacket::Frame(_, data) if data.is_empty() => Ok(()),
+            AudioPacket::Frame(_, data) | AudioPacket::G711(_, data) if data.is_empty() => {}
             AudioPacket::Frame(codec, data) => {
                 let samples = self.audio.samples(codec, &data).map_err(broken)?;
                 let (samples, rate) = samples.ok_or(Warning::BeforeConfig(Kind::Audio))?;
-                let start = self.audio.grid.place(self.unwrapper.unwrap(stamp), samples, rate);
-                let frame =
-                    Frame { track: AUDIO, pts: start, dts: start, random_access: true, payload: data };
-                self.events.push_back(Event::Frame(frame));
-                Ok(())
+                self.audio_frame(stamp, samples, rate, data);
             }
-            AudioPacket::End | AudioPacket::Nothing => Ok(()),
+            AudioPacket::G711(config, data) => {
+                self.configure_audio(CodecConfig::G711(config));
+                self.audio_frame(stamp, config.samples(&data), config.rate(), data);
+            }
+            AudioPacket::End | AudioPacket::Nothing => {}
         }
+        Ok(())
+    }
+
+    fn configure_audio(&mut self, config: CodecConfig) {
+        if self.audio.config.as_ref() != Some(&config) {
+            self.audio.config = Some(config.clone());
+            self.events.push_back(Event::Track(TrackInfo { id: AUDIO, config }));
+        }
+    }
+
+    fn audio_frame(&mut self, stamp: u32, samples: u32, rate: Rate, payload: Bytes) {
+        let start = self.audio.grid.place(self.unwrapper.unwrap(stamp), samples, rate);
+        let frame = Frame { track: AUDIO, pts: start, dts: start, random_access: true, payload };
+        self.events.push_back(Event::Frame(frame));
     }
 
     fn warn(&mut self, warning: Warning) {

@@ -39,7 +39,7 @@ pub enum FlvError {
         at: usize,
     },
     /// A codec that Medley does not carry.
-    #[error("{0} is not supported; publish H.264 video with AAC or Opus audio")]
+    #[error("{0} is not supported; publish H.264 video with AAC, Opus or G.711 audio")]
     Codec(ForeignCodec),
     /// Several tracks in one message (Enhanced RTMP v2, `Multitrack`).
     #[error("multitrack messages are not supported; publish one video and one audio track")]
@@ -59,6 +59,9 @@ pub enum FlvError {
     /// Of Opus: the sequence header.
     #[error("the Opus sequence header is not usable: {0}")]
     OpusHead(#[from] HeadError),
+    /// Of G.711: what the tag declares.
+    #[error("the G.711 audio is not usable: {0}")]
+    G711(#[from] media::g711::ConfigError),
     /// Of Opus: a frame.
     #[error("the Opus packet is broken: {0}")]
     Opus(#[from] OpusError),
@@ -74,7 +77,8 @@ pub enum FlvError {
     /// A body that a 24-bit length cannot tell.
     #[error("a tag body of {0} bytes; 16777215 are the most")]
     TooLong(usize),
-    /// The format cannot carry the track: Opus has no place in legacy FLV, or the parameter sets are not complete.
+    /// The format cannot carry the track: Opus has no place in legacy FLV, G.711 is only read, or the parameter sets are not
+    /// complete.
     #[error("the format cannot carry the {0} track as it is")]
     NotCarried(media::Codec),
 }

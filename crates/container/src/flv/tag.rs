@@ -110,8 +110,6 @@ const fn legacy_audio_name(id: u8) -> &'static str {
         1 => "ADPCM audio",
         2 | 14 => "MP3 audio",
         4..=6 => "Nellymoser audio",
-        7 => "G.711 A-law audio",
-        8 => "G.711 mu-law audio",
         11 => "Speex audio",
         13 => "Opus audio outside of enhanced RTMP",
         _ => "the audio codec",
@@ -199,7 +197,7 @@ mod tests {
         assert_eq!(ForeignCodec::Video(12).to_string(), "HEVC video outside of enhanced RTMP (FLV codec 12)");
         assert_eq!(
             FlvError::Codec(ForeignCodec::Audio(2)).to_string(),
-            "MP3 audio (FLV codec 2) is not supported; publish H.264 video with AAC or Opus audio"
+            "MP3 audio (FLV codec 2) is not supported; publish H.264 video with AAC, Opus or G.711 audio"
         );
     }
 

@@ -5,6 +5,7 @@
 )]
 
 use media::Codec;
+use media::g711::{AudioConfig, Law};
 use media::h264::annexb;
 use proptest::prelude::*;
 
@@ -176,6 +177,32 @@ fn opus_in_enhanced_tags() {
 }
 
 #[test]
+fn g711_needs_no_sequence_header() {
+    let mut demuxer = Demuxer::new();
+    let packet = |first: u8| Bytes::from([&[first][..], &[0xd5; 164]].concat()); // 20.5 ms
+    demuxer.push_audio(0, &Bytes::from_static(&[0x72]));
+    for (stamp, first) in [(0, 0x72), (20, 0x72), (41, 0x72), (61, 0x82)] {
+        demuxer.push_audio(stamp, &packet(first));
+    }
+    let events = events(&mut demuxer);
+    let [
+        Event::Track(track),
+        Event::Frame(_),
+        Event::Frame(second),
+        Event::Frame(third),
+        Event::Track(mu),
+        _,
+    ] = &events[..]
+    else {
+        panic!("{events:?}");
+    };
+    let config = |track: &TrackInfo| track.config.clone();
+    assert_eq!(config(track), CodecConfig::G711(AudioConfig::telephone(Law::A)));
+    assert_eq!(config(mu), CodecConfig::G711(AudioConfig::telephone(Law::Mu)));
+    assert_eq!((second.dts.ticks(), third.dts.ticks(), third.payload.len()), (164, 328, 164));
+}
+
+#[test]
 fn broken_tags_are_dropped_and_told_ever_less_often() {
     let mut demuxer = Demuxer::new();
     demuxer.push_video(0, &record(SPS));
@@ -217,6 +244,8 @@ fn push() -> impl Strategy<Value = (bool, u32, Vec<u8>)> {
         Just(vec![0xaf, 0]),
         Just(vec![0xaf, 0, 0x11, 0x90]),
         Just(vec![0xaf, 1]),
+        Just(vec![0x72]),
+        Just(vec![0x83]),
         Just(b"\x91Opus".to_vec()),
         Just(b"\xa1avc1".to_vec()),
         Just(vec![]),
