@@ -1,4 +1,4 @@
-//! Tracks derived from other tracks while somebody takes them: Opus as AAC, AAC as Opus.
+//! Tracks derived from other tracks while somebody takes them: Opus as AAC, AAC as Opus, G.711 as either.
 
 use std::fmt;
 use std::sync::{Arc, Weak};

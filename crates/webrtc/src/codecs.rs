@@ -114,6 +114,7 @@ pub(crate) fn is_stereo(tracks: &[TrackInfo]) -> bool {
     tracks.iter().any(|track| match &track.config {
         CodecConfig::Opus(head) => head.channels > 1,
         CodecConfig::Aac(config) => config.channels() > 1,
+        CodecConfig::G711(config) => config.channels() > 1,
         _ => false,
     })
 }

@@ -27,8 +27,8 @@ function strip() {
 /**
  * A clip whose pictures are numbered and which flashes and beeps once a second; made once and kept.
  *
- * @param {{ seconds?: number, rate?: number, channels?: number, fps?: number, gop?: number, bframes?: number }} [options]
- *   `rate` and `channels` of the AAC, `gop` in s
+ * @param {{ seconds?: number, rate?: number, channels?: number, fps?: number, gop?: number, bframes?: number, sound?: string }} [options]
+ *   `rate` and `channels` of the sound, which `sound` codes (ffmpeg's name), `gop` in s
  * @returns the file's name
  */
 export async function clip({
@@ -38,6 +38,7 @@ export async function clip({
   fps = 30,
   gop = 2,
   bframes = 0,
+  sound = 'aac',
 } = {}) {
   const beep = `0.5*sin(2*PI*1000*t)*lt(mod(t,1),0.1)`;
   const profile =
@@ -58,7 +59,7 @@ export async function clip({
       '-maxrate',
       '1M',
     ],
-    ...['-bufsize', '1M', '-c:a', 'aac', '-b:a', '64k', '-ar', `${rate}`, '-ac', `${channels}`],
+    ...['-bufsize', '1M', '-c:a', sound, '-b:a', '64k', '-ar', `${rate}`, '-ac', `${channels}`],
   ];
   const name = createHash('sha256').update(JSON.stringify(args)).digest('hex').slice(0, 16);
   const file = join(CACHE, `${name}.flv`);

@@ -109,9 +109,9 @@ section! {
     "audio" => pub Audio {
         /// Channels of AAC made from Opus.
         aac_channels: u32 = Number(1..=2), Some("1");
-        /// kbit/s of AAC made from Opus; 0 is 64 for one channel and 96 for two.
+        /// kbit/s of AAC made from Opus or G.711; 0 is 64 for one channel and 96 for two.
         aac_kbps: Option<u32> = OrDefault(Number(16..=256)), Some("0");
-        /// kbit/s of Opus made from AAC; 0 is 64 for one channel and 96 for two.
+        /// kbit/s of Opus made from AAC or G.711; 0 is 64 for one channel and 96 for two.
         opus_kbps: Option<u32> = OrDefault(Number(16..=256)), Some("0");
     }
 }
