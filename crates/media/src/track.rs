@@ -90,6 +90,22 @@ impl TrackInfo {
         self.codec().kind()
     }
 
+    /// The codec with its profile as `CODECS` in a playlist and `codecs=` in a MIME type name it (RFC 6381 §3.3 and §3.4);
+    /// `None` for H.264 whose SPS is not known yet.
+    ///
+    /// The first SPS speaks for all, as in the AVCDecoderConfigurationRecord. HE-AAC is named by what it signals: a player
+    /// that reads `mp4a.40.2` may set up a decoder for half the rate.
+    pub fn codec_string(&self) -> Option<String> {
+        Some(match &self.config {
+            CodecConfig::H264(sets) => {
+                let [profile, constraints, level] = sets.sps.first()?.get(1..)?.first_chunk()?;
+                format!("avc1.{profile:02x}{constraints:02x}{level:02x}")
+            }
+            CodecConfig::Aac(config) => format!("mp4a.40.{}", config.signalled_object_type()),
+            CodecConfig::Opus(_) => "opus".to_owned(),
+        })
+    }
+
     /// The clock on which the hub stamps the track's frames: 90 kHz for video, 48 kHz for Opus, the output sampling
     /// rate for AAC, the sampling rate for G.711.
     pub fn rate(&self) -> Rate {
@@ -99,5 +115,34 @@ impl TrackInfo {
             CodecConfig::Opus(_) => Rate::OPUS,
             CodecConfig::G711(config) => config.rate(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn named(config: CodecConfig) -> Option<String> {
+        TrackInfo { id: TrackId(1), config }.codec_string()
+    }
+
+    #[test]
+    fn codecs_are_named_with_their_profile() {
+        let sps = Bytes::from_static(&[0x67, 0x42, 0xc0, 0x0d, 0xda]);
+        let sets = h264::ParameterSets { sps: vec![sps], pps: Vec::new() };
+        assert_eq!(named(CodecConfig::H264(sets)).as_deref(), Some("avc1.42c00d"));
+        assert_eq!(named(CodecConfig::H264(h264::ParameterSets::default())), None);
+        assert_eq!(named(CodecConfig::Opus(opus::Head { channels: 2 })).as_deref(), Some("opus"));
+    }
+
+    #[test]
+    fn aac_is_named_by_what_it_signals() {
+        let aac = |asc: &[u8]| named(CodecConfig::Aac(aac::AudioConfig::parse(asc).unwrap()));
+        assert_eq!(aac(&[0x11, 0x90]).as_deref(), Some("mp4a.40.2"));
+        assert_eq!(aac(&[0x2b, 0x92, 0x08, 0x00]).as_deref(), Some("mp4a.40.5"), "HE-AAC");
+        assert_eq!(aac(&[0xeb, 0x8a, 0x08, 0x00]).as_deref(), Some("mp4a.40.29"), "HE-AAC v2");
+        assert_eq!(aac(&[0xb9, 0x88, 0x00]).as_deref(), Some("mp4a.40.23"), "AAC-LD");
     }
 }

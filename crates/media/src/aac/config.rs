@@ -157,6 +157,15 @@ impl AudioConfig {
         self.object_type
     }
 
+    /// `audioObjectType` with what extends the core: 29 with parametric stereo, 5 with SBR, else the core's own.
+    pub const fn signalled_object_type(&self) -> u8 {
+        match (self.ps, self.sbr) {
+            (true, _) => PS,
+            (false, true) => SBR,
+            (false, false) => self.object_type,
+        }
+    }
+
     /// Output sampling rate: with SBR that of the extension. The track's clock.
     pub const fn rate(&self) -> Rate {
         self.rate

@@ -79,6 +79,9 @@ pub struct Sps {
     /// Pictures a second as numerator and denominator, neither zero, where the SPS declares them (`time_scale` over
     /// twice `num_units_in_tick`, Annex E.2.1). Encoders of variable rate declare anything: a hint only.
     pub frame_rate: Option<(u32, u32)>,
+    /// Width over height of one pixel, neither zero, where the SPS declares it (Annex E, table E-1); otherwise players
+    /// take pixels for squares.
+    pub sample_aspect_ratio: Option<(u16, u16)>,
     /// How many pictures may precede another in decoding and follow it in output. 0: decoding order is output order,
     /// so there are no B pictures that would break WebRTC. From `bitstream_restriction`, else implied by the profile
     /// or by `pic_order_cnt_type` 2; `None` where neither says.
@@ -91,8 +94,8 @@ impl Sps {
 
     /// Reads a sequence parameter set, a NAL unit with its header byte and emulation prevention.
     ///
-    /// A broken VUI does not refuse the set, it only leaves `frame_rate` and `max_num_reorder_frames` to what is
-    /// implied: decoders ignore it too, and several camera encoders write it wrong.
+    /// A broken VUI does not refuse the set, it only leaves what it would declare to what is implied: decoders ignore it
+    /// too, and several camera encoders write it wrong.
     ///
     /// # Errors
     /// [`SpsError`] says which field is missing or not allowed.
@@ -130,6 +133,7 @@ impl Sps {
             width,
             height,
             frame_rate: vui.frame_rate,
+            sample_aspect_ratio: vui.sample_aspect_ratio,
             max_num_reorder_frames: implied.or(vui.max_num_reorder_frames),
         })
     }
@@ -271,6 +275,7 @@ fn size(reader: &mut BitReader<'_>, chroma: &Chroma) -> Result<(u32, u32), SpsEr
 #[derive(Default)]
 struct Vui {
     frame_rate: Option<(u32, u32)>,
+    sample_aspect_ratio: Option<(u16, u16)>,
     max_num_reorder_frames: Option<u32>,
 }
 
@@ -282,10 +287,44 @@ fn vui(reader: &mut BitReader<'_>) -> Vui {
     vui
 }
 
+/// `sample_aspect_ratio` of an `aspect_ratio_idc` (table E-1).
+const fn listed_aspect_ratio(idc: u8) -> Option<(u16, u16)> {
+    Some(match idc {
+        1 => (1, 1),
+        2 => (12, 11),
+        3 => (10, 11),
+        4 => (16, 11),
+        5 => (40, 33),
+        6 => (24, 11),
+        7 => (20, 11),
+        8 => (32, 11),
+        9 => (80, 33),
+        10 => (18, 11),
+        11 => (15, 11),
+        12 => (64, 33),
+        13 => (160, 99),
+        14 => (4, 3),
+        15 => (3, 2),
+        16 => (2, 1),
+        _ => return None,
+    })
+}
+
+fn aspect_ratio(reader: &mut BitReader<'_>) -> Result<Option<(u16, u16)>, SpsError> {
+    const EXTENDED_SAR: u8 = 255;
+    let idc = reader.small(8)?;
+    if idc != EXTENDED_SAR {
+        return Ok(listed_aspect_ratio(idc));
+    }
+    let mut side = || reader.bits(16).map(|side| u16::try_from(side).unwrap_or_default());
+    let (width, height) = (side()?, side()?);
+    // §E.2.1: a zero means unspecified.
+    Ok((width > 0 && height > 0).then_some((width, height)))
+}
+
 fn parse_vui(reader: &mut BitReader<'_>, vui: &mut Vui) -> Result<(), SpsError> {
-    const EXTENDED_SAR: u32 = 255;
-    if reader.flag()? && reader.bits(8)? == EXTENDED_SAR {
-        reader.skip(32)?;
+    if reader.flag()? {
+        vui.sample_aspect_ratio = aspect_ratio(reader)?;
     }
     if reader.flag()? {
         reader.skip(1)?; // overscan_appropriate_flag

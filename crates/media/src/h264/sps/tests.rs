@@ -22,6 +22,8 @@ struct Fields {
     rows: u32,
     frames_only: bool,
     crop: Option<[u32; 4]>,
+    /// `aspect_ratio_idc`, and what follows 255.
+    aspect: (u32, u32),
     timing: Option<(u32, u32)>,
     reorder: Option<u32>,
 }
@@ -38,6 +40,7 @@ impl Default for Fields {
             rows: 30,
             frames_only: true,
             crop: None,
+            aspect: (255, 0x0001_0001),
             timing: None,
             reorder: None,
         }
@@ -101,8 +104,10 @@ fn write_vui(out: &mut BitWriter, fields: &Fields) {
         return;
     }
     out.bits(1, 1); // aspect ratio
-    out.bits(255, 8);
-    out.bits(0x0001_0001, 32);
+    out.bits(fields.aspect.0, 8);
+    if fields.aspect.0 == 255 {
+        out.bits(fields.aspect.1, 32);
+    }
     out.bits(0b1_0, 2); // overscan
     out.bits(0b11_0101, 6); // video signal, colour description
     out.bits(0x01_01_01, 24);
@@ -161,6 +166,23 @@ fn reordering_by_what_is_declared_or_implied() {
         Some(0),
         "High Intra"
     );
+}
+
+#[test]
+fn shapes_of_pixels() {
+    let shape = |idc, extended| {
+        let fields = Fields { aspect: (idc, extended), timing: Some((50, 1)), ..Fields::default() };
+        let sps = Sps::parse(&write(&fields)).unwrap();
+        assert_eq!(sps.frame_rate, Some((50, 2)), "what follows is still read");
+        sps.sample_aspect_ratio
+    };
+    assert_eq!(shape(1, 0), Some((1, 1)));
+    assert_eq!(shape(14, 0), Some((4, 3)));
+    assert_eq!(shape(0, 0), None, "unspecified");
+    assert_eq!(shape(17, 0), None, "reserved");
+    assert_eq!(shape(255, 0x0010_000b), Some((16, 11)));
+    assert_eq!(shape(255, 0x0010_0000), None, "a zero is unspecified");
+    assert_eq!(Sps::parse(&write(&Fields::default())).unwrap().sample_aspect_ratio, None, "no VUI");
 }
 
 #[test]
