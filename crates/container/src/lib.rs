@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod flv;
+mod four_cc;
+
+pub use four_cc::FourCc;

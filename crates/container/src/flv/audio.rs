@@ -6,7 +6,8 @@ use media::Rate;
 use media::g711::{AudioConfig, Law};
 
 use super::FlvError;
-use super::tag::{Fields, ForeignCodec, FourCc};
+use super::tag::{Fields, ForeignCodec};
+use crate::FourCc;
 
 const LEGACY_A_LAW: u8 = 7;
 const LEGACY_MU_LAW: u8 = 8;

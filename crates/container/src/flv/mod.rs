@@ -22,11 +22,12 @@ use media::h264::avcc::AvccError;
 use media::opus::HeadError;
 use media::opus::packet::OpusError;
 
+pub use crate::FourCc;
 pub use demuxer::{AUDIO, Announced, Demuxer, Event, VIDEO, Warning};
 pub use file::{FILE_HEADER_LEN, Reader, Tag, file_header, tag_header, tag_trailer, write_tag};
 pub use milliseconds::timestamp_ms;
 pub use mux::Format;
-pub use tag::{ForeignCodec, FourCc, TagKind};
+pub use tag::{ForeignCodec, TagKind};
 
 /// What is wrong with FLV data. Positions are bytes from the beginning of the tag body or the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use media::h264::sps::Sps;
 use media::{Codec, CodecConfig, Frame, TrackInfo};
 
 use super::FlvError;
-use super::tag::FourCc;
+use crate::FourCc;
 
 /// Which header a tag body gets.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

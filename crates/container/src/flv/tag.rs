@@ -6,6 +6,7 @@ use std::fmt;
 use bytes::{Buf, Bytes};
 
 use super::FlvError;
+use crate::FourCc;
 
 /// The kind of a tag (§E.4.1); RTMP's message types have the same numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -36,37 +37,6 @@ impl TagKind {
             18 => Some(Self::Script),
             _ => None,
         }
-    }
-}
-
-/// A codec's four-character code (Enhanced RTMP, `FOURCC`).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FourCc(pub [u8; 4]);
-
-impl FourCc {
-    /// H.264.
-    pub const AVC: Self = Self(*b"avc1");
-    /// AAC.
-    pub const AAC: Self = Self(*b"mp4a");
-    /// Opus.
-    pub const OPUS: Self = Self(*b"Opus");
-
-    /// As `onMetaData` writes it in `videocodecid` and `audiocodecid` (Enhanced RTMP v1, "Enhancing onMetaData").
-    pub const fn number(self) -> u32 {
-        u32::from_be_bytes(self.0)
-    }
-}
-
-impl fmt::Display for FourCc {
-    /// The characters; what is none, escaped: the code comes from outside.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_ascii())
-    }
-}
-
-impl fmt::Debug for FourCc {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
     }
 }
 

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 
 use super::FlvError;
-use super::tag::{Fields, ForeignCodec, FourCc};
+use super::tag::{Fields, ForeignCodec};
+use crate::FourCc;
 
 /// `FrameType` 5 (§E.4.3.1): no picture, a command of a seeking server.
 const COMMAND_FRAME: u8 = 5;
