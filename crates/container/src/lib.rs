@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod flv;
+pub mod fmp4;
 mod four_cc;
 
 pub use four_cc::FourCc;
