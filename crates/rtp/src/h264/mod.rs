@@ -4,7 +4,7 @@ mod depacketizer;
 mod packetizer;
 
 pub use depacketizer::{DepacketizeError, Depacketizer, MAX_ACCESS_UNIT, Packet, Popped};
-pub use packetizer::{DEFAULT_MAX_PAYLOAD, Packetizer};
+pub use packetizer::{DEFAULT_MAX_PAYLOAD, LARGEST_PAYLOAD, Packetizer};
 
 /// Aggregation packet with one timestamp (RFC 6184 §5.7.1).
 const STAP_A: u8 = 24;

@@ -10,8 +10,11 @@ use crate::Payloads;
 
 /// What one RTP packet may carry, in bytes. With an RTP header and extensions (up to 32), an SRTP tag (16), the
 /// original sequence number of a retransmission (2), UDP and IPv6 (48) it stays below 1,300: VPN and LTE paths pass
-/// it whole. str0m's retransmission cache accepts at most 1,999.
+/// it whole. str0m's retransmission cache, so every WebRTC reader, accepts at most 1,999.
 pub const DEFAULT_MAX_PAYLOAD: usize = 1_200;
+/// The most that one RTP packet may be asked to carry, in bytes: with its header it still fits the 16-bit length of an
+/// interleaved block (RFC 2326 §10.12).
+pub const LARGEST_PAYLOAD: usize = 65_000;
 
 /// FU indicator and FU header (RFC 6184 §5.8).
 const FU_HEADERS: usize = 2;
@@ -35,9 +38,10 @@ impl Default for Packetizer {
 }
 
 impl Packetizer {
-    /// Payloads of at most `max_payload` bytes, held within 64 and 1,900.
+    /// Payloads of at most `max_payload` bytes, held within 64 and [`LARGEST_PAYLOAD`]. Over TCP there is no path to
+    /// fit: the larger, the fewer headers.
     pub fn new(max_payload: usize) -> Self {
-        Self { max_payload: max_payload.clamp(64, 1_900) }
+        Self { max_payload: max_payload.clamp(64, LARGEST_PAYLOAD) }
     }
 
     /// The payloads of one access unit: `payload` is in the canonical form (4-byte lengths, without parameter sets).
