@@ -3,15 +3,18 @@
 //!
 //! | module | job |
 //! |---|---|
+//! | [`packet`] | the RTP packet (RFC 3550 §5.1) |
+//! | [`rtcp`] | reports, names and farewells (RFC 3550 §6) |
 //! | [`Payloads`] | the RTP payloads of one frame, made once per stream and shared by every reader |
 //! | [`h264`] | canonical access units <-> single NAL unit packets, STAP-A and FU-A |
 //! | [`opus`] | one Opus packet <-> one RTP payload |
-//! | [`timeline`] | RTP timestamps, arrival times and sender reports -> [`media::Timestamp`] |
 #![forbid(unsafe_code)]
 
 pub mod h264;
 pub mod opus;
+pub mod packet;
 mod payloads;
+pub mod rtcp;
 pub mod timeline;
 
 pub use payloads::Payloads;
