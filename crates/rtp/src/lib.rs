@@ -8,6 +8,8 @@
 //! | [`Payloads`] | the RTP payloads of one frame, made once per stream and shared by every reader |
 //! | [`h264`] | canonical access units <-> single NAL unit packets, STAP-A and FU-A |
 //! | [`opus`] | one Opus packet <-> one RTP payload |
+//! | [`sender`] | one reader: headers in front of shared payloads, sender reports |
+//! | [`timeline`] | RTP timestamps, arrival times and sender reports -> [`media::Timestamp`] |
 #![forbid(unsafe_code)]
 
 pub mod h264;
@@ -15,6 +17,7 @@ pub mod opus;
 pub mod packet;
 mod payloads;
 pub mod rtcp;
+pub mod sender;
 pub mod timeline;
 
 pub use payloads::Payloads;
