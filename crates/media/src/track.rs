@@ -91,7 +91,7 @@ impl TrackInfo {
     }
 
     /// The codec with its profile as `CODECS` in a playlist and `codecs=` in a MIME type name it (RFC 6381 §3.3 and §3.4);
-    /// `None` for H.264 whose SPS is not known yet.
+    /// `None` for H.264 whose SPS is not known yet, and for G.711, which neither playlists nor browsers name.
     ///
     /// The first SPS speaks for all, as in the AVCDecoderConfigurationRecord. HE-AAC is named by what it signals: a player
     /// that reads `mp4a.40.2` may set up a decoder for half the rate.
@@ -103,6 +103,7 @@ impl TrackInfo {
             }
             CodecConfig::Aac(config) => format!("mp4a.40.{}", config.signalled_object_type()),
             CodecConfig::Opus(_) => "opus".to_owned(),
+            CodecConfig::G711(_) => return None,
         })
     }
 
