@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`pictures`], [`sounds`] | synthetic media: every picture carries its number and the time when it was made |
 //! | [`feed`] | both in real time, as an encoder would give them |
-//! | [`rtmp`], [`rtc`] | who publishes and reads them, light enough for hundreds of readers in one thread |
+//! | [`rtmp`], [`rtc`], [`flv`] | who publishes and reads them, light enough for hundreds of readers in one thread |
 //! | [`server`] | the server under test, and nginx beside it, each pinned to a core of its own |
 //! | [`process`] | what a process costs |
 //! | [`stats`] | percentiles and medians |
@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod feed;
+pub mod flv;
 pub mod http;
 pub mod onset;
 pub mod pictures;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 pub use gateway::rtmp::Client;
+use tokio::net::TcpStream;
 
 use crate::feed::Feed;
 
@@ -61,6 +62,11 @@ pub async fn count(server: SocketAddr, path: &str, counters: Arc<Counters>) -> R
     // What else the client holds is not needed any more, and there are many of it.
     let stream = Client::play(server, path).await?.into_stream();
     counters.joined.fetch_add(1, Ordering::Relaxed);
+    discard(&stream, &counters).await
+}
+
+/// Counts what comes until the connection ends.
+pub(crate) async fn discard(stream: &TcpStream, counters: &Counters) -> Result<()> {
     loop {
         stream.readable().await?;
         match BUFFER.with_borrow_mut(|buffer| stream.try_read(buffer)) {

@@ -76,6 +76,17 @@ pub(super) async fn read_rtmp(server: std::net::SocketAddr, path: &str, delays: 
     }
 }
 
+pub(super) async fn read_flv(server: std::net::SocketAddr, path: &str, delays: &Delays) -> Result<()> {
+    let mut reader = testkit::flv::Client::play(server, path).await?;
+    loop {
+        if let flv::Event::Frame(frame) = reader.next().await?
+            && frame.track == flv::VIDEO
+        {
+            delays.note(&frame);
+        }
+    }
+}
+
 pub(super) async fn read_whep(mut reader: rtc::Reader, delays: &Delays) -> Result<()> {
     loop {
         if let Event::Frame(frame) = reader.next().await?

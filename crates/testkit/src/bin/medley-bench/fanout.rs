@@ -14,7 +14,7 @@ use testkit::rtmp::Counters;
 use testkit::server::{Medley, Nginx};
 use testkit::sounds::{Content, Sounds};
 use testkit::stats::median;
-use testkit::{rtc, rtmp};
+use testkit::{flv, rtc, rtmp};
 
 use super::Setup;
 use super::crew::{Crew, cpu_of};
@@ -68,12 +68,35 @@ pub(super) async fn rtmp(setup: &Setup) -> Result<Table> {
     Ok(table)
 }
 
-async fn rtmp_once(setup: &Setup, process: &Process, server: SocketAddr, readers: usize) -> Result<Cost> {
-    let mut crew = Crew::default();
+/// HTTP-FLV beside RTMP, by turns.
+pub(super) async fn flv(setup: &Setup) -> Result<Table> {
+    let mut table = Table::new("HTTP-FLV readers of one stream of 2 Mbit/s (target: as RTMP)", &HEADER);
+    for &readers in setup.sizes(&[50, 200, 500]) {
+        let (mut flv, mut rtmp) = (Vec::new(), Vec::new());
+        for _ in 0..setup.runs {
+            let medley = Medley::start(&setup.binary, setup.core).await?;
+            flv.push(flv_once(setup, &medley, readers).await?);
+            drop(medley);
+            let medley = Medley::start(&setup.binary, setup.core).await?;
+            rtmp.push(rtmp_once(setup, &medley.process, medley.rtmp, readers).await?);
+        }
+        row(&mut table, format!("{readers} FLV"), &flv);
+        row(&mut table, format!("{readers} RTMP"), &rtmp);
+    }
+    Ok(table)
+}
+
+/// A publisher over RTMP, whose GOP is known once this returns.
+async fn publish(server: SocketAddr, crew: &mut Crew) -> Result<()> {
     let sounds = Sounds::new(Codec::Aac, 2, 128_000, Content::Speech)?;
     let feed = Feed::new(Pictures::new(BPS), Some(sounds), Duration::ZERO);
     crew.add(async move { rtmp::publish(server, PATH, feed).await });
-    crew.work(Duration::from_millis(2_500)).await?;
+    crew.work(Duration::from_millis(2_500)).await
+}
+
+async fn rtmp_once(setup: &Setup, process: &Process, server: SocketAddr, readers: usize) -> Result<Cost> {
+    let mut crew = Crew::default();
+    publish(server, &mut crew).await?;
     let before = process.resident_kib()?;
     let counters = Arc::new(Counters::default());
     for _ in 0..readers {
@@ -82,6 +105,20 @@ async fn rtmp_once(setup: &Setup, process: &Process, server: SocketAddr, readers
         crew.work(Duration::from_millis(2)).await?;
     }
     measure(setup, process, crew, &counters, (readers, before)).await
+}
+
+async fn flv_once(setup: &Setup, medley: &Medley, readers: usize) -> Result<Cost> {
+    let mut crew = Crew::default();
+    publish(medley.rtmp, &mut crew).await?;
+    let before = medley.process.resident_kib()?;
+    let counters = Arc::new(Counters::default());
+    let http = medley.http;
+    for _ in 0..readers {
+        let counters = Arc::clone(&counters);
+        crew.add(async move { flv::count(http, PATH, counters).await });
+        crew.work(Duration::from_millis(2)).await?;
+    }
+    measure(setup, &medley.process, crew, &counters, (readers, before)).await
 }
 
 pub(super) async fn whep(setup: &Setup) -> Result<Table> {

@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use container::flv;
+use container::flv::{Event, VIDEO};
 use media::Codec;
 use testkit::feed::Feed;
 use testkit::pictures::Pictures;
 use testkit::server::Medley;
 use testkit::sounds::{Content, Sounds};
 use testkit::stats::{median, percentile};
-use testkit::{rtc, rtmp};
-use webrtc::{Event, VIDEO_TRACK};
+use testkit::{flv, rtc, rtmp};
+use webrtc::VIDEO_TRACK;
 
 use super::Setup;
 use super::crew::Crew;
@@ -20,10 +20,31 @@ use super::report::{Table, number};
 /// Joins of each pair in a run.
 const JOINS: u64 = 20;
 
+/// Who joins.
+#[derive(Clone, Copy, Debug)]
+enum Reader {
+    Rtmp,
+    Flv,
+    Whep,
+}
+
+/// What is measured, the path of its publisher, and the target in milliseconds.
+const PAIRS: [(&str, Reader, &str, u32); 5] = [
+    ("RTMP > RTMP", Reader::Rtmp, PATIENT, 5),
+    ("WHIP > RTMP", Reader::Rtmp, DOCTOR, 5),
+    ("RTMP > FLV", Reader::Flv, PATIENT, 5),
+    ("RTMP > WHEP", Reader::Whep, PATIENT, 50),
+    ("WHIP > WHEP", Reader::Whep, DOCTOR, 50),
+];
+
+/// Published by RTMP.
+const PATIENT: &str = "patient";
+/// Published by WHIP.
+const DOCTOR: &str = "doctor";
+
 pub(super) async fn run(setup: &Setup) -> Result<Table> {
-    // RTMP>RTMP, WHIP>RTMP, RTMP>WHEP, WHIP>WHEP
-    let mut medians: [Vec<f64>; 4] = Default::default();
-    let mut worst: [Vec<f64>; 4] = Default::default();
+    let mut medians: [Vec<f64>; PAIRS.len()] = Default::default();
+    let mut worst: [Vec<f64>; PAIRS.len()] = Default::default();
     for _ in 0..setup.runs {
         for (pair, times) in once(setup).await?.into_iter().enumerate() {
             medians[pair].push(median(&times));
@@ -32,8 +53,7 @@ pub(super) async fn run(setup: &Setup) -> Result<Table> {
     }
     let title = "Join to the first complete random access point, ms; GOP 2 s, joins spread over it";
     let mut table = Table::new(title, &["publisher > reader", "p50", "max", "target p50"]);
-    let names = [("RTMP > RTMP", 5), ("WHIP > RTMP", 5), ("RTMP > WHEP", 50), ("WHIP > WHEP", 50)];
-    for (pair, (name, target)) in names.into_iter().enumerate() {
+    for (pair, (name, _, _, target)) in PAIRS.into_iter().enumerate() {
         let cells =
             [number(median(&medians[pair]), 2), number(median(&worst[pair]), 1), format!("<= {target}")];
         table.row(name, cells);
@@ -41,7 +61,7 @@ pub(super) async fn run(setup: &Setup) -> Result<Table> {
     Ok(table)
 }
 
-async fn once(setup: &Setup) -> Result<[Vec<f64>; 4]> {
+async fn once(setup: &Setup) -> Result<[Vec<f64>; PAIRS.len()]> {
     let medley = Medley::start(&setup.binary, setup.core).await?;
     let mut crew = Crew::default();
     let (http, rtmp) = (medley.http, medley.rtmp);
@@ -51,20 +71,19 @@ async fn once(setup: &Setup) -> Result<[Vec<f64>; 4]> {
     };
     let (patient, doctor) = (feed(Codec::Aac, 2, 128_000)?, feed(Codec::Opus, 1, 64_000)?);
     let certificate = setup.certificate.clone();
-    crew.add(async move { rtmp::publish(rtmp, "patient", patient).await });
-    crew.add(async move { rtc::publish(http, "doctor", &certificate, doctor).await });
+    crew.add(async move { rtmp::publish(rtmp, PATIENT, patient).await });
+    crew.add(async move { rtc::publish(http, DOCTOR, &certificate, doctor).await });
     crew.work(Duration::from_secs(4)).await?;
-    let mut times: [Vec<f64>; 4] = Default::default();
+    let mut times: [Vec<f64>; PAIRS.len()] = Default::default();
     for join in 0..JOINS {
-        for (pair, times) in times.iter_mut().enumerate() {
+        for (number, (times, (_, reader, path, _))) in times.iter_mut().zip(PAIRS).enumerate() {
             // Steps of the golden ratio meet every part of a GOP.
-            let part = (join as f64 + pair as f64 / 4.0) * 0.618 % 1.0;
+            let part = (join as f64 + number as f64 / PAIRS.len() as f64) * 0.618 % 1.0;
             crew.work(Duration::from_secs_f64(0.05 + part * 0.4)).await?;
-            let path = if pair % 2 == 0 { "patient" } else { "doctor" };
-            let took = if pair < 2 {
-                rtmp_join(&medley, path).await?
-            } else {
-                whep_join(&medley, setup, path).await?
+            let took = match reader {
+                Reader::Rtmp => rtmp_join(&medley, path).await?,
+                Reader::Flv => flv_join(&medley, path).await?,
+                Reader::Whep => whep_join(&medley, setup, path).await?,
             };
             times.push(took.as_secs_f64() * 1e3);
         }
@@ -76,14 +95,20 @@ async fn once(setup: &Setup) -> Result<[Vec<f64>; 4]> {
 async fn rtmp_join(medley: &Medley, path: &str) -> Result<Duration> {
     let begun = Instant::now();
     let mut reader = rtmp::Client::play(medley.rtmp, path).await?;
-    loop {
-        if let flv::Event::Frame(frame) = reader.next().await?
-            && frame.track == flv::VIDEO
-            && frame.random_access
-        {
-            return Ok(begun.elapsed());
-        }
-    }
+    while !is_random_access(&reader.next().await?) {}
+    Ok(begun.elapsed())
+}
+
+/// From the TCP connection on.
+async fn flv_join(medley: &Medley, path: &str) -> Result<Duration> {
+    let begun = Instant::now();
+    let mut reader = flv::Client::play(medley.http, path).await?;
+    while !is_random_access(&reader.next().await?) {}
+    Ok(begun.elapsed())
+}
+
+fn is_random_access(event: &Event) -> bool {
+    matches!(event, Event::Frame(frame) if frame.track == VIDEO && frame.random_access)
 }
 
 /// From the POST on; the offer is made before.
@@ -92,7 +117,7 @@ async fn whep_join(medley: &Medley, setup: &Setup, path: &str) -> Result<Duratio
     let begun = Instant::now();
     let mut reader = offer.post(medley.http, path).await?;
     loop {
-        if let Event::Frame(frame) = reader.next().await?
+        if let webrtc::Event::Frame(frame) = reader.next().await?
             && frame.track == VIDEO_TRACK
             && frame.random_access
         {

@@ -8,17 +8,18 @@ use testkit::server::Medley;
 use testkit::stats::median;
 
 use super::Setup;
-use super::consultation::{begin, read_rtmp, read_whep};
+use super::consultation::{begin, read_flv, read_rtmp, read_whep};
 use super::crew::{Crew, Delays, quantiles};
 use super::report::{Table, number};
 
 /// What the server has to do meanwhile.
 pub(super) const CONSULTATIONS: usize = 10;
-/// Consultations that have a second reader of each stream, by the protocol that it was published with.
+/// Consultations that have more readers of each stream than the other side.
 const WITH_MORE: usize = 2;
+const WAYS: [&str; 5] = ["RTMP > RTMP", "RTMP > FLV", "WHIP > RTMP", "RTMP > WHEP", "WHIP > WHEP"];
 
 pub(super) async fn run(setup: &Setup) -> Result<Table> {
-    let mut runs: [Vec<[f64; 4]>; 4] = Default::default();
+    let mut runs: [Vec<[f64; 4]>; WAYS.len()] = Default::default();
     for _ in 0..setup.runs {
         for (pair, delays) in once(setup).await?.iter().enumerate() {
             runs[pair].push(quantiles(delays));
@@ -26,31 +27,32 @@ pub(super) async fn run(setup: &Setup) -> Result<Table> {
     }
     let title = format!("Frame in to frame out beside {CONSULTATIONS} consultations, ms (target: p99 < 10)");
     let mut table = Table::new(title, &["publisher > reader", "p50", "p95", "p99", "max"]);
-    for (name, runs) in ["RTMP > RTMP", "WHIP > RTMP", "RTMP > WHEP", "WHIP > WHEP"].into_iter().zip(runs) {
+    for (name, runs) in WAYS.into_iter().zip(runs) {
         let of = |at: usize| median(&runs.iter().map(|run| run[at]).collect::<Vec<_>>());
         table.row(name, (0..4).map(|at| number(of(at), 2)));
     }
     Ok(table)
 }
 
-async fn once(setup: &Setup) -> Result<[Vec<f64>; 4]> {
+async fn once(setup: &Setup) -> Result<[Vec<f64>; WAYS.len()]> {
     let medley = Medley::start(&setup.binary, setup.core).await?;
     let mut crew = Crew::default();
     let ways = begin(setup, &medley, CONSULTATIONS, &mut crew)?;
-    let (rtmp_rtmp, whip_whep) = (Delays::default(), Delays::default());
+    let [rtmp_rtmp, rtmp_flv, whip_whep] = [(); 3].map(|()| Delays::default());
     crew.work(Duration::from_secs(3)).await?;
     for number in 0..WITH_MORE {
         let (http, rtmp) = (medley.http, medley.rtmp);
-        let (to_rtmp, to_whep) = (rtmp_rtmp.clone(), whip_whep.clone());
+        let (to_rtmp, to_flv, to_whep) = (rtmp_rtmp.clone(), rtmp_flv.clone(), whip_whep.clone());
         let certificate = setup.certificate.clone();
         crew.add(async move { read_rtmp(rtmp, &format!("patient{number}"), &to_rtmp).await });
+        crew.add(async move { read_flv(http, &format!("patient{number}"), &to_flv).await });
         crew.add(async move {
             let offer = rtc::Offer::new(&certificate).await?;
             read_whep(offer.post(http, &format!("doctor{number}")).await?, &to_whep).await
         });
     }
     crew.work(Duration::from_secs(3)).await?;
-    let all = [rtmp_rtmp, ways.whip_rtmp, ways.rtmp_whep, whip_whep];
+    let all = [rtmp_rtmp, rtmp_flv, ways.whip_rtmp, ways.rtmp_whep, whip_whep];
     // What the burst of a join brought is old by intention.
     for delays in &all {
         delays.take();

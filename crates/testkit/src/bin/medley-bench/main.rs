@@ -53,6 +53,8 @@ enum What {
     Consultation,
     /// What RTMP readers of one stream cost, beside nginx.
     FanoutRtmp,
+    /// What HTTP-FLV readers of one stream cost.
+    FanoutFlv,
     /// What WHEP readers of one stream cost.
     FanoutWhep,
     /// Time to start, and memory when nothing happens.
@@ -60,13 +62,14 @@ enum What {
 }
 
 impl What {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Start,
         Self::Join,
         Self::Latency,
         Self::Sound,
         Self::Consultation,
         Self::FanoutRtmp,
+        Self::FanoutFlv,
         Self::FanoutWhep,
     ];
 }
@@ -109,6 +112,7 @@ async fn main() -> Result<()> {
             What::Sound => sound::run(&setup).await?,
             What::Consultation => consultation::run(&setup).await?,
             What::FanoutRtmp => fanout::rtmp(&setup).await?,
+            What::FanoutFlv => fanout::flv(&setup).await?,
             What::FanoutWhep => fanout::whep(&setup).await?,
         };
         table.print();
