@@ -89,6 +89,14 @@ export function publish(file, url) {
   ]);
 }
 
+/** Publishes a file by RTSP (`tcp` or `udp`) in real time, from its beginning, until it is stopped. */
+export function publishRtsp(file, url, transport) {
+  return start('ffmpeg', [
+    ...QUIET,
+    ...['-re', '-i', file, '-c', 'copy', '-f', 'rtsp', '-rtsp_transport', transport, url],
+  ]);
+}
+
 /** Runs `use` with a new folder and removes it. */
 export async function inFolder(use) {
   const folder = await mkdtemp(join(tmpdir(), 'medley-e2e-'));
@@ -100,8 +108,8 @@ export async function inFolder(use) {
 }
 
 /** Records `seconds` of a URL byte by byte (nothing is decoded or stamped anew). */
-export async function record(url, file, seconds, ms = (seconds + 20) * 1000) {
-  const args = [...QUIET, '-rw_timeout', '10000000', '-analyzeduration', '2000000'];
+export async function record(url, file, seconds, { ms = (seconds + 20) * 1000, options } = {}) {
+  const args = [...QUIET, ...(options ?? ['-rw_timeout', '10000000', '-analyzeduration', '2000000'])];
   await run('ffmpeg', [...args, '-i', url, '-t', `${seconds}`, '-c', 'copy', '-y', file], { ms });
 }
 

@@ -218,6 +218,49 @@
     return { pc, stream, video, frames, ...session };
   }
 
+  /** What a media element shows and sounds like, as far as it plays at all. */
+  async function watch(video) {
+    Object.assign(video, { autoplay: true, playsInline: true, muted: false });
+    video.style.cssText = 'position:fixed;right:0;bottom:0;width:160px;z-index:9';
+    document.body.append(video);
+    const frames = follow(video);
+    await new Promise((resolve, reject) => {
+      video.addEventListener('playing', resolve, { once: true });
+      video.addEventListener('error', () => reject(new Error(video.error?.message)), { once: true });
+    });
+    return { video, frames, sound: await listen(video.captureStream()) };
+  }
+
+  /** Plays FLV by mpegts.js, which the test has put into the page. */
+  function playFlv(url) {
+    const video = document.createElement('video');
+    const player = globalThis.mpegts.createPlayer({ type: 'flv', isLive: true, url });
+    const failed = new Promise((_, reject) => {
+      player.on(globalThis.mpegts.Events.ERROR, (...what) => reject(new Error(what.join(' '))));
+    });
+    player.attachMediaElement(video);
+    player.load();
+    player.play().catch(() => undefined);
+    return Promise.race([watch(video), failed]).then((watched) => ({ player, ...watched }));
+  }
+
+  /** Plays HLS by hls.js, which the test has put into the page; what it complains of grows in `errors`. */
+  function playHls(url, options = {}) {
+    const video = document.createElement('video');
+    const player = new globalThis.Hls({ lowLatencyMode: true, ...options });
+    const errors = [];
+    const failed = new Promise((_, reject) => {
+      player.on(globalThis.Hls.Events.ERROR, (_event, { fatal, details }) => {
+        errors.push(details);
+        if (fatal) reject(new Error(details));
+      });
+    });
+    failed.catch(() => undefined);
+    player.loadSource(url);
+    player.attachMedia(video);
+    return Promise.race([watch(video), failed]).then((watched) => ({ player, errors, ...watched }));
+  }
+
   /** Publishes a stream. */
   async function whip(url, stream, options = {}) {
     const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
@@ -250,6 +293,8 @@
     onsets,
     offsets,
     flashes,
+    playFlv,
+    playHls,
     whep,
     whip,
     stats,

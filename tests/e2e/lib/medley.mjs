@@ -39,6 +39,8 @@ export async function startMedley({ users = ANYBODY, listen = {}, extra = '' } =
     webrtc: await freePort(),
     ice: await freePort(),
     rtmp: await freePort(),
+    rtsp: await freePort(),
+    hls: await freePort(),
   };
   const sockets = Object.fromEntries(
     Object.entries(ports).map(([name, port]) => [name, `127.0.0.1:${port}`]),
@@ -64,6 +66,8 @@ export async function startMedley({ users = ANYBODY, listen = {}, extra = '' } =
     http: `http://127.0.0.1:${ports.http}`,
     webrtc: `http://127.0.0.1:${ports.webrtc}`,
     rtmp: `rtmp://127.0.0.1:${ports.rtmp}`,
+    rtsp: `rtsp://127.0.0.1:${ports.rtsp}`,
+    hls: `http://127.0.0.1:${ports.hls}`,
     ports,
     program: null,
     /** Starts it, or starts it again on the same ports; gives the ms until it answered. */
