@@ -113,11 +113,13 @@ export async function record(url, file, seconds, { ms = (seconds + 20) * 1000, o
   await run('ffmpeg', [...args, '-i', url, '-t', `${seconds}`, '-c', 'copy', '-y', file], { ms });
 }
 
-/** Decodes a file: what the decoders complain of, line by line. */
+/**
+ * Decodes a file: what the decoders complain of, line by line. Times stay as fine as they are: pictures of a squeezed
+ * join are a millisecond apart, which in frames of 1/30 s would be one time for all.
+ */
 export async function decodeErrors(file) {
-  const text = await run('ffmpeg', [...QUIET, '-err_detect', 'explode', '-i', file, '-f', 'null', '-']).catch(
-    (error) => error.message,
-  );
+  const args = ['-err_detect', 'explode', '-i', file, '-enc_time_base', '-1', '-f', 'null', '-'];
+  const text = await run('ffmpeg', [...QUIET, ...args]).catch((error) => error.message);
   return text.split('\n').filter((line) => line.trim() !== '');
 }
 

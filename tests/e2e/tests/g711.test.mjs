@@ -31,10 +31,10 @@ for (const sound of ['pcm_alaw', 'pcm_mulaw']) {
       assert.equal(video?.codec_name, 'h264');
       assert.equal(audio?.codec_name, 'aac');
       assert.ok(ffmpeg.increasing(video.dts) && ffmpeg.increasing(audio.dts));
-      const found = await ffmpeg.offsets(file);
+      // Flashes of the squeezed join are not where they were.
+      const found = (await ffmpeg.offsets(file)).filter(({ at }) => at > 0.5);
       assert.ok(found.length >= 4, `${found.length} flashes with a beep`);
-      // ffmpeg's files are heard one AAC frame (21 ms) early or late, as its players compensate the encoder's delay.
-      for (const { at, offset } of found) assert.ok(Math.abs(offset) < 45, `${offset} ms at ${at} s`);
+      for (const { at, offset } of found) assert.ok(Math.abs(offset) < 25, `${offset} ms at ${at} s`);
       console.log(`    sound against picture: ${found.map(({ offset }) => offset.toFixed(0)).join(' ')} ms`);
     });
     const heard = JSON.parse(await whep);
