@@ -1,7 +1,6 @@
-//! G.711 decoding, the same for both backends: two tables of ITU-T G.711.
-//!
-//! symphonia-codec-pcm has it too, behind a packet, a buffer and a conversion of it; and `pure-rust` has no symphonia.
+//! G.711 decoding, the same for both backends: one byte, one sample (ITU-T G.711 tables 1 and 2).
 
+use audio_codec_algorithms::{decode_alaw, decode_ulaw};
 use media::g711::{AudioConfig, Law};
 
 use super::{Decoder, Format};
@@ -9,33 +8,31 @@ use crate::CodecError;
 
 const LIBRARY: &str = "G.711";
 
-const A_LAW: [f32; 256] = table(Law::A);
-const MU_LAW: [f32; 256] = table(Law::Mu);
-
 /// A decoder for `config`.
 pub fn decoder(config: AudioConfig) -> Box<dyn Decoder> {
-    let table = match config.law() {
-        Law::A => &A_LAW,
-        Law::Mu => &MU_LAW,
-    };
-    Box::new(Tabled { table, format: Format { rate: config.rate(), channels: config.channels() } })
+    Box::new(Expander { config })
 }
 
+/// Expands what the encoder has companded.
 #[derive(Debug)]
-struct Tabled {
-    table: &'static [f32; 256],
-    format: Format,
+struct Expander {
+    config: AudioConfig,
 }
 
-impl Decoder for Tabled {
+impl Decoder for Expander {
     fn delay(&self) -> usize {
         0
     }
 
     fn decode(&mut self, packet: &[u8], pcm: &mut Vec<f32>) -> Result<Format, CodecError> {
-        let whole = packet.len() - packet.len() % usize::from(self.format.channels);
-        pcm.extend(packet[..whole].iter().map(|&code| self.table[usize::from(code)]));
-        Ok(self.format)
+        let channels = self.config.channels();
+        let expand = match self.config.law() {
+            Law::A => decode_alaw,
+            Law::Mu => decode_ulaw,
+        };
+        let whole = packet.len() - packet.len() % usize::from(channels);
+        pcm.extend(packet[..whole].iter().map(|&code| f32::from(expand(code)) / 32_768.0));
+        Ok(Format { rate: self.config.rate(), channels })
     }
 
     fn conceal(
@@ -48,42 +45,6 @@ impl Decoder for Tabled {
     }
 
     fn reset(&mut self) {}
-}
-
-const fn table(law: Law) -> [f32; 256] {
-    let mut table = [0.0; 256];
-    let mut code = 0_u8;
-    loop {
-        let value = match law {
-            Law::A => a_law(code),
-            Law::Mu => mu_law(code),
-        };
-        table[code as usize] = value as f32 / 32_768.0;
-        if code == u8::MAX {
-            return table;
-        }
-        code += 1;
-    }
-}
-
-/// The 13 bits of table 1a and 1b, column 8, in the upper bits of 16. Every other bit is sent inverted (note 1).
-const fn a_law(code: u8) -> i16 {
-    let code = code ^ 0x55;
-    let (segment, step) = ((code >> 4) & 7, (code & 0x0f) as i16);
-    let magnitude = match segment {
-        0 => (step << 4) + 8,
-        segment => ((step << 4) + 0x108) << (segment - 1),
-    };
-    if code & 0x80 == 0 { -magnitude } else { magnitude }
-}
-
-/// The 14 bits of table 2a and 2b, column 8, in the upper bits of 16. Every bit is sent inverted (note 2).
-const fn mu_law(code: u8) -> i16 {
-    /// 33 steps, which make the segments' ends powers of two.
-    const BIAS: i16 = 33 << 2;
-    let code = !code;
-    let magnitude = ((((code & 0x0f) as i16) << 3) + BIAS << ((code >> 4) & 7)) - BIAS;
-    if code & 0x80 == 0 { magnitude } else { -magnitude }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 //! | AAC-LC decode, 1,024 samples, mono and stereo | `symphonia-codec-aac` | `syom` |
 //! | other AAC decode: SBR, PS, 960 samples, more channels | FDK | `syom` |
 //! | AAC-LC encode | FDK | `syom` |
-//! | G.711 decode | [`g711`] | [`g711`] |
+//! | G.711 decode | `audio-codec-algorithms` | `audio-codec-algorithms` |
 //!
 //! With both features `native` is used and both stay reachable, for comparisons.
 

@@ -5,6 +5,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use audio_codec_algorithms::{encode_alaw, encode_ulaw};
 use bytes::Bytes;
 use media::aac::AudioConfig;
 use media::g711::{self, Law};
@@ -93,17 +94,15 @@ pub(crate) fn publish(codec: Codec, pcm: &[f32], channels: u8, start: i64) -> Ve
         .collect()
 }
 
-/// Packets of 20 ms with every sixth sample of `pcm`, each as the code that is nearest to it.
+/// Packets of 20 ms with every sixth sample of `pcm`.
 pub(crate) fn publish_g711(law: Law, pcm: &[f32], channels: u8, start: i64) -> Vec<Frame> {
-    let codes: Vec<u8> = (0..=255).collect();
-    let mut values = Vec::new();
-    transcode::codec::g711::decoder(g711::AudioConfig::telephone(law)).decode(&codes, &mut values).unwrap();
-    let distance = |code: u8, value: f32| (values[usize::from(code)] - value).abs();
-    let nearest =
-        |value: f32| (0..=255).min_by(|&a, &b| distance(a, value).total_cmp(&distance(b, value))).unwrap();
+    let compress = match law {
+        Law::A => encode_alaw,
+        Law::Mu => encode_ulaw,
+    };
+    let code = |value: &f32| compress((value * 32_767.0) as i16);
     let samples: Vec<&[f32]> = pcm.chunks_exact(channels.into()).step_by(6).collect();
-    let packet =
-        |samples: &[&[f32]]| samples.iter().flat_map(|sample| sample.iter().copied().map(nearest)).collect();
+    let packet = |samples: &[&[f32]]| samples.iter().copied().flatten().map(code).collect();
     (0..)
         .zip(samples.chunks_exact(160))
         .map(|(index, samples)| frame(at(start + index * 960), packet(samples)))
