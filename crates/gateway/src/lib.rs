@@ -12,6 +12,7 @@
 mod alias;
 pub mod credentials;
 pub mod flv;
+mod outbox;
 mod refusal;
 mod request;
 pub mod rtmp;

@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::messages;
-use super::outbox::Outbox;
+use crate::outbox::Outbox;
 
 /// Bytes read at a time.
 const READ: usize = 32 << 10;

@@ -4,7 +4,6 @@ mod client;
 mod ingest;
 mod listener;
 pub(crate) mod messages;
-mod outbox;
 mod session;
 
 use std::time::Duration;

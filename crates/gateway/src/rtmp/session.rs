@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::ingest::Ingest;
 use super::messages::Messages;
-use super::outbox::Outbox;
 use crate::flv::egress::{self, Egress, Step};
+use crate::outbox::Outbox;
 use crate::sessions::{SessionEntry, count};
 use crate::{alias, credentials};
 

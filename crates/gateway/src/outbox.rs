@@ -12,30 +12,30 @@ const VECTOR: usize = 64;
 
 /// What is to be written, in order; most of it shared with other readers.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     buffers: VecDeque<Bytes>,
     /// When bytes last left, while some wait.
     stalled_since: Option<Instant>,
 }
 
 impl Outbox {
-    pub(super) fn push(&mut self, bytes: Bytes) {
+    pub(crate) fn push(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.buffers.push_back(bytes);
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.buffers.is_empty()
     }
 
     /// When the other side will have taken no bytes for `patience`; `None` while nothing waits for it.
-    pub(super) fn stalled_at(&self, patience: Duration) -> Option<Instant> {
+    pub(crate) fn stalled_at(&self, patience: Duration) -> Option<Instant> {
         self.stalled_since.map(|since| since + patience)
     }
 
     /// Writes as much as the socket takes now and returns how many bytes that were.
-    pub(super) fn write(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, stream: &TcpStream) -> io::Result<usize> {
         let written = self.write_all_it_takes(stream)?;
         self.stalled_since = match self.stalled_since {
             _ if self.is_empty() => None,
