@@ -33,6 +33,11 @@ impl<'a> BitReader<'a> {
         self.bytes.len().saturating_mul(8).saturating_sub(self.bit)
     }
 
+    /// Bits read or skipped since the beginning.
+    pub(crate) const fn position(&self) -> usize {
+        self.bit
+    }
+
     pub(crate) fn flag(&mut self) -> Result<bool, BitError> {
         let byte = self.bytes.get(self.bit >> 3).ok_or(BitError::End { bit: self.bit })?;
         let set = byte & (0x80 >> (self.bit & 7)) != 0;

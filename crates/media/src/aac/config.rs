@@ -97,16 +97,8 @@ impl AudioConfig {
             return Err(AscError::TooLong(asc.len()));
         }
         let reader = &mut BitReader::new(asc);
-        let mut object_type = object_type_field(reader)?;
-        let core = rate_field(reader)?;
-        let channel_config = reader.small(4)?;
-        let (mut sbr, mut ps, mut output) = (false, false, core);
-        if matches!(object_type, SBR | PS) {
-            (sbr, ps) = (true, object_type == PS);
-            output = rate_field(reader)?;
-            object_type = object_type_field(reader)?;
-        }
-        let specific = GaSpecific::parse(reader, object_type, channel_config)?;
+        let Fields { object_type, core, sbr, ps, output, specific } = Fields::parse(reader)?;
+        let (mut sbr, mut ps, mut output) = (sbr, ps, output);
         if !sbr && let Some(extension) = Extension::parse(reader) {
             (sbr, ps, output) = (true, extension.ps, extension.rate);
         }
@@ -120,6 +112,18 @@ impl AudioConfig {
             sbr,
             ps,
         })
+    }
+
+    /// Reads an AudioSpecificConfig that stands between other fields and does not say how long it is (LATM, §1.7.3.1):
+    /// it ends with its last field, so the backward compatible signalling, which would stand behind it, is not looked
+    /// for. Leaves `reader` behind it.
+    pub(super) fn parse_embedded(reader: &mut BitReader<'_>) -> Result<Self, AscError> {
+        // A program config element counts its alignment from the beginning of the configuration.
+        let ahead = copy_bits(&mut reader.clone(), reader.remaining().min(Self::MAX_LEN << 3))?;
+        let mut fields = BitReader::new(&ahead);
+        Fields::parse(&mut fields)?;
+        let asc = copy_bits(reader, fields.position())?;
+        Self::parse(&asc)
     }
 
     /// AAC-LC with 1,024 samples a frame, what every decoder plays: `channels` 1 to 6 or 8.
@@ -195,6 +199,44 @@ impl AudioConfig {
     /// Parametric stereo is signalled: HE-AAC v2.
     pub const fn has_ps(&self) -> bool {
         self.ps
+    }
+}
+
+/// `count` bits as bytes of their own, the last one filled up with zeros.
+pub(super) fn copy_bits(reader: &mut BitReader<'_>, count: usize) -> Result<Vec<u8>, BitError> {
+    let mut out = BitWriter::default();
+    for _ in 0..count >> 3 {
+        out.bits(reader.bits(8)?, 8);
+    }
+    for _ in 0..count & 7 {
+        out.bits(reader.bits(1)?, 1);
+    }
+    Ok(out.into_bytes())
+}
+
+/// What stands in front of the backward compatible signalling.
+struct Fields {
+    object_type: u8,
+    core: u32,
+    sbr: bool,
+    ps: bool,
+    output: u32,
+    specific: GaSpecific,
+}
+
+impl Fields {
+    fn parse(reader: &mut BitReader<'_>) -> Result<Self, AscError> {
+        let mut object_type = object_type_field(reader)?;
+        let core = rate_field(reader)?;
+        let channel_config = reader.small(4)?;
+        let (mut sbr, mut ps, mut output) = (false, false, core);
+        if matches!(object_type, SBR | PS) {
+            (sbr, ps) = (true, object_type == PS);
+            output = rate_field(reader)?;
+            object_type = object_type_field(reader)?;
+        }
+        let specific = GaSpecific::parse(reader, object_type, channel_config)?;
+        Ok(Self { object_type, core, sbr, ps, output, specific })
     }
 }
 
