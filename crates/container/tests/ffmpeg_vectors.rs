@@ -1,58 +1,17 @@
 //! Files that ffmpeg wrote, against what ffprobe says of them and against our own muxer (vectors/ffmpeg-5.1/SOURCE.md).
 
 use bytes::Bytes;
-use container::flv::{self, Demuxer, Event, Format, Reader, Tag, TagKind, mux};
+use container::flv::{self, Format, TagKind, mux};
 use media::g711::{AudioConfig, Law};
 use media::h264::avcc;
 use media::h264::sps::Sps;
 use media::{CodecConfig, Frame, Kind, TrackInfo};
+use support::{BASELINE, HIGH, Vector};
 
-struct Vector {
-    flv: &'static [u8],
-    /// kind, pts, dts, bytes, key frame
-    packets: &'static str,
-}
-
-const HIGH: Vector = Vector {
-    flv: include_bytes!("../../../tests/vectors/ffmpeg-5.1/h264-high-b2-aac-44100-mono.flv"),
-    packets: include_str!("../../../tests/vectors/ffmpeg-5.1/h264-high-b2-aac-44100-mono.csv"),
-};
-const BASELINE: Vector = Vector {
-    flv: include_bytes!("../../../tests/vectors/ffmpeg-5.1/h264-baseline-slices-aac-48000-stereo.flv"),
-    packets: include_str!("../../../tests/vectors/ffmpeg-5.1/h264-baseline-slices-aac-48000-stereo.csv"),
-};
-
-/// The media tags, read in pieces that never fit a tag.
-fn tags(vector: &Vector) -> Vec<Tag> {
-    let mut reader = Reader::new();
-    let mut tags = Vec::new();
-    for piece in vector.flv.chunks(7) {
-        reader.push(piece);
-        while let Some(tag) = reader.next_tag().expect("a file that ffmpeg wrote") {
-            tags.push(tag);
-        }
-    }
-    tags.retain(|tag| tag.kind != TagKind::Script);
-    tags
-}
+mod support;
 
 fn demux(vector: &Vector) -> (Vec<TrackInfo>, Vec<Frame>) {
-    let mut demuxer = Demuxer::new();
-    let (mut tracks, mut frames) = (Vec::new(), Vec::new());
-    for tag in tags(vector) {
-        match tag.kind {
-            TagKind::Video => demuxer.push_video(tag.timestamp_ms, &tag.body),
-            _ => demuxer.push_audio(tag.timestamp_ms, &tag.body),
-        }
-        while let Some(event) = demuxer.poll_event() {
-            match event {
-                Event::Track(track) => tracks.push(track),
-                Event::Frame(frame) => frames.push(frame),
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-    (tracks, frames)
+    support::demux(vector.flv)
 }
 
 #[test]
@@ -123,7 +82,8 @@ fn our_muxer_writes_the_bytes_that_ffmpeg_wrote() {
             (TagKind::Audio, mux::audio_body(frame, tracks[1].codec(), Format::Legacy).unwrap())
         });
     }
-    let mut theirs: Vec<(TagKind, Bytes)> = tags(&HIGH).into_iter().map(|tag| (tag.kind, tag.body)).collect();
+    let mut theirs: Vec<(TagKind, Bytes)> =
+        support::tags(HIGH.flv).into_iter().map(|tag| (tag.kind, tag.body)).collect();
     let end = theirs.iter().rposition(|(_, body)| body.starts_with(&[0x17, 2])).unwrap();
     assert_eq!(theirs.remove(end).1, mux::video_end_body(Format::Legacy));
     assert_eq!(ours, theirs);

@@ -156,7 +156,7 @@ mod tests {
         let long = b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x12xy\0\0\0\0freeabc";
         assert_eq!(kinds(long), Ok(vec![("mdat".to_owned(), 2), ("free".to_owned(), 3)]));
         let mut written = BytesMut::new();
-        put_full_box(&mut written, b"mfhd", 1, 0x0002_03, |out| out.put_u8(9));
+        put_full_box(&mut written, b"mfhd", 1, 0x0203, |out| out.put_u8(9));
         assert_eq!(written[..], *b"\0\0\0\x0dmfhd\x01\0\x02\x03\x09");
     }
 
