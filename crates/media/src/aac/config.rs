@@ -13,7 +13,7 @@ const ER_LD: u8 = 23;
 const PS: u8 = 29;
 
 /// `samplingFrequencyIndex` 0 to 12 (table 1.18).
-const RATES: [u32; 13] =
+pub(super) const RATES: [u32; 13] =
     [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 const EXPLICIT_RATE: u8 = 15;
 /// Rates outside of this are a damaged configuration: AAC ends at 96 kHz, resamplers need a few kHz.
@@ -76,6 +76,7 @@ pub struct AudioConfig {
     object_type: u8,
     core_rate: Rate,
     rate: Rate,
+    channel_config: u8,
     channels: u8,
     core_samples: u32,
     sbr: bool,
@@ -107,6 +108,7 @@ impl AudioConfig {
             object_type,
             core_rate: checked_rate(core)?,
             rate: if sbr { sbr_rate(core, output)? } else { checked_rate(core)? },
+            channel_config,
             channels: if ps && specific.channels == 1 { 2 } else { specific.channels },
             core_samples: specific.frame_samples,
             sbr,
@@ -178,6 +180,11 @@ impl AudioConfig {
     /// Sampling rate of the core, what a decoder without SBR gives out.
     pub const fn core_rate(&self) -> Rate {
         self.core_rate
+    }
+
+    /// `channelConfiguration` of the core (table 1.19); 0 where a program config element lists the channels.
+    pub const fn channel_configuration(&self) -> u8 {
+        self.channel_config
     }
 
     /// Output channels, 1 to 48: with parametric stereo 2, though only one is coded.
