@@ -4,5 +4,6 @@
 pub mod flv;
 pub mod fmp4;
 mod four_cc;
+pub mod mpegts;
 
 pub use four_cc::FourCc;

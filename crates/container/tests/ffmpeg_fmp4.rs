@@ -1,4 +1,5 @@
 //! Our fMP4 judged by ffprobe and ffmpeg's decoders, and ffmpeg's own fMP4 read by us.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use bytes::Bytes;
 use container::fmp4::{Init, Run, Sample, fragment, init_segment};

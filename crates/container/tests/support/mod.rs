@@ -1,5 +1,6 @@
 //! Frames that real encoders made, and ffmpeg as the judge of what we write.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::fmt::Debug;
 use std::fs;
@@ -12,23 +13,23 @@ use container::flv::{Demuxer, Event, Reader, Tag, TagKind};
 use media::{Frame, TrackInfo};
 
 /// A file of tests/vectors/ffmpeg-5.1 and what ffprobe says of it.
-pub(crate) struct Vector {
-    pub(crate) flv: &'static [u8],
+pub struct Vector {
+    pub flv: &'static [u8],
     /// kind, pts, dts, bytes, key frame
-    pub(crate) packets: &'static str,
+    pub packets: &'static str,
 }
 
-pub(crate) const HIGH: Vector = Vector {
+pub const HIGH: Vector = Vector {
     flv: include_bytes!("../../../../tests/vectors/ffmpeg-5.1/h264-high-b2-aac-44100-mono.flv"),
     packets: include_str!("../../../../tests/vectors/ffmpeg-5.1/h264-high-b2-aac-44100-mono.csv"),
 };
-pub(crate) const BASELINE: Vector = Vector {
+pub const BASELINE: Vector = Vector {
     flv: include_bytes!("../../../../tests/vectors/ffmpeg-5.1/h264-baseline-slices-aac-48000-stereo.flv"),
     packets: include_str!("../../../../tests/vectors/ffmpeg-5.1/h264-baseline-slices-aac-48000-stereo.csv"),
 };
 
 /// The media tags, read in pieces that never fit a tag.
-pub(crate) fn tags(flv: &[u8]) -> Vec<Tag> {
+pub fn tags(flv: &[u8]) -> Vec<Tag> {
     let mut reader = Reader::new();
     let mut tags = Vec::new();
     for piece in flv.chunks(7) {
@@ -41,7 +42,7 @@ pub(crate) fn tags(flv: &[u8]) -> Vec<Tag> {
     tags
 }
 
-pub(crate) fn demux(flv: &[u8]) -> (Vec<TrackInfo>, Vec<Frame>) {
+pub fn demux(flv: &[u8]) -> (Vec<TrackInfo>, Vec<Frame>) {
     let mut demuxer = Demuxer::new();
     let (mut tracks, mut frames) = (Vec::new(), Vec::new());
     for tag in tags(flv) {
@@ -61,22 +62,22 @@ pub(crate) fn demux(flv: &[u8]) -> (Vec<TrackInfo>, Vec<Frame>) {
 }
 
 /// A file of a test, removed when this is dropped.
-pub(crate) struct TempFile(pub(crate) PathBuf);
+pub struct TempFile(pub PathBuf);
 
 impl TempFile {
-    pub(crate) fn new(extension: &str) -> Self {
+    pub fn new(extension: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{}-{}.{extension}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         Self(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
     }
 
-    pub(crate) fn with(extension: &str, bytes: &[u8]) -> Self {
+    pub fn with(extension: &str, bytes: &[u8]) -> Self {
         let file = Self::new(extension);
         fs::write(&file.0, bytes).unwrap();
         file
     }
 
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }
@@ -96,7 +97,7 @@ fn output(program: &str, arguments: &[&str]) -> Output {
 }
 
 /// A file that ffmpeg makes of generated pictures and sound, a tone: `options` are those of the output.
-pub(crate) fn generated(extension: &str, seconds: u32, options: &str) -> Vec<u8> {
+pub fn generated(extension: &str, seconds: u32, options: &str) -> Vec<u8> {
     let file = TempFile::new(extension);
     let seconds = seconds.to_string();
     let mut arguments = vec!["-v", "error", "-y", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"];
@@ -109,14 +110,14 @@ pub(crate) fn generated(extension: &str, seconds: u32, options: &str) -> Vec<u8>
 
 /// A packet as ffprobe tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Packet {
+pub struct Packet {
     /// Of the file, from 0.
-    pub(crate) stream: u32,
+    pub stream: u32,
     /// In the stream's time base.
-    pub(crate) pts: i64,
-    pub(crate) dts: i64,
-    pub(crate) bytes: usize,
-    pub(crate) key: bool,
+    pub pts: i64,
+    pub dts: i64,
+    pub bytes: usize,
+    pub key: bool,
 }
 
 fn field<T: FromStr<Err: Debug>>(text: &str) -> T {
@@ -124,7 +125,7 @@ fn field<T: FromStr<Err: Debug>>(text: &str) -> T {
 }
 
 /// Every packet of a file, in its order; ffprobe must have nothing to warn of.
-pub(crate) fn packets(file: &TempFile) -> Vec<Packet> {
+pub fn packets(file: &TempFile) -> Vec<Packet> {
     let shown =
         ["-v", "warning", "-show_entries", "packet=stream_index,pts,dts,size,flags", "-of", "csv=p=0"];
     let text = String::from_utf8(output("ffprobe", &[&shown[..], &[file.name()]].concat()).stdout).unwrap();
@@ -139,11 +140,12 @@ pub(crate) fn packets(file: &TempFile) -> Vec<Packet> {
             key: flags.starts_with('K'),
         }
     };
-    text.lines().map(line).collect()
+    // Side data of a packet are an empty line.
+    text.lines().filter(|line| !line.is_empty()).map(line).collect()
 }
 
 /// A fact of a stream, in ffprobe's words; without a warning.
-pub(crate) fn fact(file: &TempFile, stream: &str, name: &str) -> String {
+pub fn fact(file: &TempFile, stream: &str, name: &str) -> String {
     let entry = format!("stream={name}");
     let arguments = [
         "-v",
@@ -163,6 +165,6 @@ pub(crate) fn fact(file: &TempFile, stream: &str, name: &str) -> String {
 }
 
 /// Decodes the whole file; any error or warning fails the test.
-pub(crate) fn decode(file: &TempFile) {
+pub fn decode(file: &TempFile) {
     output("ffmpeg", &["-v", "warning", "-xerror", "-i", file.name(), "-f", "null", "-"]);
 }
