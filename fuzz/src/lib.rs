@@ -7,7 +7,10 @@
 
 pub mod audio;
 pub mod flv;
+pub mod fmp4;
+mod frames;
 pub mod h264;
+pub mod mpegts;
 mod pieces;
 pub mod rtmp;
 pub mod rtp;

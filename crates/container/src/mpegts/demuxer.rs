@@ -82,20 +82,22 @@ impl Demuxer {
     /// Takes the next bytes of the stream, however they are cut.
     pub fn push(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
-        while let Some(packet) = self.rest.first_chunk::<PACKET_LEN>().copied() {
-            if packet.first() != Some(&SYNC) {
-                let skipped = self.rest.iter().position(|&byte| byte == SYNC).unwrap_or(self.rest.len());
-                self.rest.advance(skipped);
-                let skipped = u64::try_from(skipped).unwrap_or(u64::MAX);
-                self.output.losses.bytes = self.output.losses.bytes.saturating_add(skipped);
-                continue;
-            }
+        loop {
+            self.skip_to_sync();
+            let Some(packet) = self.rest.first_chunk::<PACKET_LEN>().copied() else { return };
             self.rest.advance(PACKET_LEN);
             match Packet::parse(&packet) {
                 Some(packet) => self.packet(&packet),
                 None => self.output.lose_packet(),
             }
         }
+    }
+
+    fn skip_to_sync(&mut self) {
+        let skipped = self.rest.iter().position(|&byte| byte == SYNC).unwrap_or(self.rest.len());
+        self.rest.advance(skipped);
+        let skipped = u64::try_from(skipped).unwrap_or(u64::MAX);
+        self.output.losses.bytes = self.output.losses.bytes.saturating_add(skipped);
     }
 
     /// Nothing follows: gives out what was waiting for its end.
