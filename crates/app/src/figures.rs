@@ -61,10 +61,11 @@ impl Figures {
         let sessions = self.sessions.snapshot();
         let kind = ConstGauge::new(0_u64).metric_type();
         let mut family = encoder.encode_descriptor("medley_sessions", "Sessions now", None, kind)?;
-        for protocol in [Protocol::Rtmp, Protocol::WebRtc, Protocol::Flv] {
+        let doing: Vec<_> =
+            sessions.iter().filter_map(|one| Some((one.kind.protocol(), one.action()?))).collect();
+        for protocol in [Protocol::Rtmp, Protocol::WebRtc, Protocol::Rtsp, Protocol::Hls, Protocol::Flv] {
             for action in [Action::Publish, Action::Read] {
-                let count =
-                    sessions.iter().filter(|one| (one.protocol, one.action) == (protocol, action)).count();
+                let count = doing.iter().filter(|&&one| one == (protocol, action)).count();
                 let labels = [("protocol", protocol.to_string()), ("action", action.to_string())];
                 ConstGauge::new(count as u64).encode(family.encode_family(&labels)?)?;
             }

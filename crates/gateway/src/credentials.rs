@@ -16,15 +16,30 @@ pub fn from_query(query: &str) -> Credentials {
     let mut credentials = Credentials::default();
     for pair in query.split('&') {
         let Some((name, value)) = pair.split_once('=') else { continue };
-        let field = match name {
-            "user" => &mut credentials.user,
-            "pass" => &mut credentials.password,
-            "token" | "jwt" => &mut credentials.token,
-            _ => continue,
-        };
+        let Some(field) = field(&mut credentials, name) else { continue };
         *field = percent_decode_str(value).decode_utf8().ok().and_then(|value| bounded(&value));
     }
     credentials
+}
+
+/// A query string without its credentials, for lists of sessions.
+pub fn without_secrets(query: &str) -> String {
+    let mut scratch = Credentials::default();
+    let mut open = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        field(&mut scratch, name).is_none()
+    };
+    query.split('&').filter(|pair| open(pair)).collect::<Vec<_>>().join("&")
+}
+
+/// Where the value of a parameter goes; `None` if it is none of the credentials.
+fn field<'c>(credentials: &'c mut Credentials, name: &str) -> Option<&'c mut Option<Pii<String>>> {
+    match name {
+        "user" => Some(&mut credentials.user),
+        "pass" => Some(&mut credentials.password),
+        "token" | "jwt" => Some(&mut credentials.token),
+        _ => None,
+    }
 }
 
 /// Credentials in the `Authorization` header of a request (RFC 9110 §11.6.2): `Basic` (RFC 7617) or `Bearer` (RFC 6750).
@@ -75,6 +90,12 @@ mod tests {
         assert_eq!(header("Bearer abc.def"), Some([None, None, Some("abc.def".to_owned())]));
         assert_eq!(header("Digest x"), None);
         assert_eq!(header("Basic %%%"), None);
+    }
+
+    #[test]
+    fn a_query_is_listed_without_its_credentials() {
+        assert_eq!(without_secrets("user=li&room=3&pass=a%26b&x&jwt=abc&token=x"), "room=3&x");
+        assert_eq!(without_secrets("token=abc"), "");
     }
 
     #[test]

@@ -16,8 +16,8 @@ mod outbox;
 mod refusal;
 mod request;
 pub mod rtmp;
-mod sessions;
+pub mod sessions;
 pub mod webrtc;
 
 pub use request::Origins;
-pub use sessions::{SessionCounters, SessionStats, Sessions};
+pub use sessions::Sessions;

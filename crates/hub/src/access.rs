@@ -32,7 +32,11 @@ pub enum Protocol {
     Rtmp,
     /// WHIP or WHEP.
     WebRtc,
-    /// HTTP-FLV or WebSocket-FLV.
+    /// RTSP, plain or in TLS.
+    Rtsp,
+    /// HLS, low latency or not.
+    Hls,
+    /// FLV over HTTP or WebSocket.
     Flv,
     /// A part of this process, such as the demo.
     Internal,
@@ -43,11 +47,16 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Rtmp => "rtmp",
             Self::WebRtc => "webrtc",
+            Self::Rtsp => "rtsp",
+            Self::Hls => "hls",
             Self::Flv => "flv",
             Self::Internal => "internal",
         })
     }
 }
+
+/// The name of a user, as the authorizer knows it.
+pub type UserName = Pii<String>;
 
 /// What was shown to prove who is asking; any part may be absent.
 #[derive(Clone, Default, Debug)]
@@ -95,12 +104,13 @@ pub enum Denied {
 
 /// Decides about every publisher and reader. `app` implements it over the configuration.
 pub trait Authorizer: Send + Sync + fmt::Debug {
-    /// Answers one request; may take its time (a password hash, a remote check).
+    /// Answers one request; may take its time (a password hash, a remote check). Who is let in is told by the name of
+    /// the user whose credentials opened, for lists of sessions; `None` where none were needed.
     ///
     /// # Errors
     /// [`Denied`] says why not.
     fn authorize<'a>(
         &'a self,
         request: &'a AccessRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>>;
+    ) -> Pin<Box<dyn Future<Output = Result<Option<UserName>, Denied>> + Send + 'a>>;
 }

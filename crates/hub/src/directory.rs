@@ -7,7 +7,7 @@ use std::time::Duration;
 use media::StreamPath;
 use parking_lot::Mutex;
 
-use crate::access::{AccessRequest, Authorizer, Denied};
+use crate::access::{AccessRequest, Authorizer, Denied, UserName};
 use crate::publisher::Publisher;
 use crate::rendition::TransformFactory;
 use crate::stream::{EndReason, OnEnd, Stream, StreamSnapshot, Totals, TotalsSnapshot};
@@ -154,10 +154,10 @@ impl Hub {
     /// # Errors
     /// [`HubError`].
     pub async fn permit(&self, request: PublishRequest) -> Result<PublishPermit, HubError> {
-        self.shared.authorizer.authorize(&request.access).await?;
+        let user = self.shared.authorizer.authorize(&request.access).await?;
         let path = request.access.path;
         self.shared.streams.lock().has_room_for(&path, self.shared.options.max_streams)?;
-        Ok(PublishPermit { hub: self.clone(), path })
+        Ok(PublishPermit { hub: self.clone(), path, user })
     }
 
     /// Admits a reader.
@@ -165,7 +165,7 @@ impl Hub {
     /// # Errors
     /// [`HubError`]; nothing has changed then.
     pub async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription, HubError> {
-        self.shared.authorizer.authorize(&request.access).await?;
+        let user = self.shared.authorizer.authorize(&request.access).await?;
         let stream = {
             let streams = self.shared.streams.lock();
             if streams.closing {
@@ -173,7 +173,7 @@ impl Hub {
             }
             streams.by_path.get(&request.access.path).map(Arc::clone).ok_or(HubError::NotFound)?
         };
-        Subscription::join(stream, Arc::clone(&self.shared.transforms), request.wants, request.join)
+        Subscription::join(stream, Arc::clone(&self.shared.transforms), user, request.wants, request.join)
     }
 
     /// Whether a stream is there. For names that mean another stream when nobody publishes under them; who may know is
@@ -230,12 +230,18 @@ impl Hub {
 pub struct PublishPermit {
     hub: Hub,
     path: StreamPath,
+    user: Option<UserName>,
 }
 
 impl PublishPermit {
     /// The path that it is for.
     pub const fn path(&self) -> &StreamPath {
         &self.path
+    }
+
+    /// As whom the authorizer knows the publisher, if it asked for credentials.
+    pub const fn user(&self) -> Option<&UserName> {
+        self.user.as_ref()
     }
 
     /// Becomes the path's publisher; the one that it has is evicted.

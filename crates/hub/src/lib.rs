@@ -29,7 +29,7 @@ mod rendition;
 mod stream;
 mod subscription;
 
-pub use access::{AccessRequest, Action, Authorizer, Credentials, Denied, Protocol};
+pub use access::{AccessRequest, Action, Authorizer, Credentials, Denied, Protocol, UserName};
 pub use directory::{Hub, HubError, Options, PublishPermit, PublishRequest, SubscribeRequest};
 pub use frame::StreamFrame;
 pub use publisher::{Publisher, TrackWriter};

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use media::{Codec, Frame, Kind, Timestamp, TrackId, TrackInfo};
 use tokio::sync::watch;
 
+use crate::access::UserName;
 use crate::directory::HubError;
 use crate::frame::StreamFrame;
 use crate::rendition::{self, Lease, TransformFactory};
@@ -122,6 +123,7 @@ pub struct Subscription {
     stream: Arc<Stream>,
     /// `None` for a rendition's own subscription, which takes a source track as it is.
     transforms: Option<Arc<dyn TransformFactory>>,
+    user: Option<UserName>,
     wants: Wants,
     head: watch::Receiver<u64>,
     cursor: u64,
@@ -140,11 +142,13 @@ impl Subscription {
     pub(crate) fn join(
         stream: Arc<Stream>,
         transforms: Arc<dyn TransformFactory>,
+        user: Option<UserName>,
         wants: Wants,
         join: Join,
     ) -> Result<Self, HubError> {
         stream.reader_joined().map_err(HubError::TooManyReaders)?;
         let mut subscription = Self::new(stream, Some(transforms), wants);
+        subscription.user = user;
         subscription.place(join);
         subscription.choose();
         subscription.tell_all();
@@ -168,6 +172,7 @@ impl Subscription {
         Self {
             stream,
             transforms,
+            user: None,
             wants,
             head,
             cursor: 0,
@@ -207,6 +212,11 @@ impl Subscription {
     /// The tracks that this reader gets, as far as they are known.
     pub fn tracks(&self) -> Vec<TrackInfo> {
         self.choices.iter().filter_map(|choice| choice.told.as_deref().cloned()).collect()
+    }
+
+    /// As whom the authorizer knows the reader, if it asked for credentials.
+    pub const fn user(&self) -> Option<&UserName> {
+        self.user.as_ref()
     }
 
     /// How long the stream has been there: a young one may get its other track in a moment.

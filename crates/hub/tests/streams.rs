@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hub::{
     AccessRequest, Action, Authorizer, Credentials, Delivery, Denied, EndReason, Hub, HubError, Join,
     Options, Protocol, PublishRequest, Publisher, SubscribeRequest, Subscription, TrackWriter, Transform,
-    TransformError, TransformFactory, Wants,
+    TransformError, TransformFactory, UserName, Wants,
 };
 use media::{Codec, CodecConfig, Frame, Pii, Rate, StreamPath, Timestamp, TrackId, TrackInfo, h264, opus};
 use tokio::time::{advance, timeout};
@@ -24,9 +24,11 @@ impl Authorizer for ReadersOf {
     fn authorize<'a>(
         &'a self,
         request: &'a AccessRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Option<UserName>, Denied>> + Send + 'a>> {
         let allowed = request.path.as_str().starts_with(self.0);
-        Box::pin(async move { if allowed { Ok(()) } else { Err(Denied::NotPermitted) } })
+        Box::pin(
+            async move { if allowed { Ok(Some(Pii("li".to_owned()))) } else { Err(Denied::NotPermitted) } },
+        )
     }
 }
 
@@ -266,6 +268,16 @@ async fn readers_are_told_when_the_publisher_does_not_come_back() {
     let end = timeout(Duration::from_secs(30), reader.recv()).await.unwrap();
     assert!(matches!(end, Delivery::End(EndReason::PublisherLeft)), "{end:?}");
     assert!(hub.snapshot().is_empty());
+}
+
+#[tokio::test]
+async fn the_hub_tells_as_whom_the_authorizer_knows_somebody() {
+    let hub = hub();
+    let permit = hub.permit(PublishRequest { access: access(Action::Publish, "ward") }).await.unwrap();
+    assert_eq!(permit.user(), Some(&Pii("li".to_owned())));
+    let _publisher = permit.admit().unwrap();
+    let reader = subscribe(&hub, "ward", Join::Live).await;
+    assert_eq!(reader.user(), Some(&Pii("li".to_owned())));
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use hub::{AccessRequest, Action, Authorizer, Credentials, Denied};
+use hub::{AccessRequest, Action, Authorizer, Credentials, Denied, UserName};
 use media::{Pii, StreamPath};
 use tokio::time::Instant;
 
@@ -84,15 +84,21 @@ impl UserAuthorizer {
     /// # Errors
     /// [`Denied`] says why not.
     pub async fn authorize_api(&self, remote: IpAddr, credentials: &Credentials) -> Result<(), Denied> {
-        self.decide(Wish::Api, remote, credentials).await
+        self.decide(Wish::Api, remote, credentials).await.map(drop)
     }
 
-    async fn decide(&self, wish: Wish<'_>, remote: IpAddr, credentials: &Credentials) -> Result<(), Denied> {
+    /// As whom somebody is let in; `None` as anybody.
+    async fn decide(
+        &self,
+        wish: Wish<'_>,
+        remote: IpAddr,
+        credentials: &Credentials,
+    ) -> Result<Option<UserName>, Denied> {
         let asked = Instant::now();
         let mut locks = Vec::new();
         for door in self.doors.iter().filter(|door| door.user.covers(remote) && wish.allowed_to(&door.user)) {
             match &door.lock {
-                None => return Ok(()),
+                None => return Ok(None),
                 Some(lock) => locks.push(lock),
             }
         }
@@ -112,10 +118,15 @@ impl UserAuthorizer {
         result
     }
 
-    async fn try_locks(&self, locks: &[&Lock], name: &str, password: &str) -> Result<(), Denied> {
+    async fn try_locks(
+        &self,
+        locks: &[&Lock],
+        name: &str,
+        password: &str,
+    ) -> Result<Option<UserName>, Denied> {
         for lock in locks.iter().filter(|lock| lock.name.reveal() == name) {
             match self.verifier.check(&lock.password, password).await {
-                Checked::Right => return Ok(()),
+                Checked::Right => return Ok(Some(lock.name.clone())),
                 Checked::Wrong => {}
                 Checked::Busy => return Err(Denied::Busy),
             }
@@ -141,7 +152,7 @@ impl Authorizer for UserAuthorizer {
     fn authorize<'a>(
         &'a self,
         request: &'a AccessRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Option<UserName>, Denied>> + Send + 'a>> {
         let wish = Wish::Stream(request.action, &request.path);
         Box::pin(self.decide(wish, *request.remote.reveal(), &request.credentials))
     }

@@ -72,7 +72,7 @@ async fn ask(
         credentials,
         protocol: Protocol::Rtmp,
     };
-    authorizer.authorize(&request).await
+    authorizer.authorize(&request).await.map(drop)
 }
 
 #[tokio::test]
@@ -82,6 +82,23 @@ async fn without_an_entry_nobody_gets_in() {
         assert_eq!(ask(&nobody, action, "a", HERE, nothing()).await, Err(Denied::NotPermitted));
     }
     assert_eq!(nobody.authorize_api([127, 0, 0, 1].into(), &nothing()).await, Err(Denied::NotPermitted));
+}
+
+#[tokio::test]
+async fn who_showed_credentials_is_known_by_name_and_anybody_is_not() {
+    let clinic = clinic();
+    let name = async |path: &str, credentials| {
+        let request = AccessRequest {
+            action: Action::Publish,
+            path: StreamPath::new(path).unwrap(),
+            remote: Pii(HERE.parse().unwrap()),
+            credentials,
+            protocol: Protocol::Rtmp,
+        };
+        clinic.authorize(&request).await.unwrap().map(|Pii(name)| name)
+    };
+    assert_eq!(name("doctorStream", user("doctor", "open sesame")).await.as_deref(), Some("doctor"));
+    assert_eq!(name("patientStream", user("doctor", "not checked")).await, None, "the name was not verified");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,10 +5,11 @@ mod reader;
 mod routes;
 mod tags;
 
-use hub::{AccessRequest, Action, Hub, HubError, Protocol, SubscribeRequest};
+use hub::{Action, Hub, HubError, Protocol, SubscribeRequest};
+use media::StreamPath;
 
-use crate::request::Origins;
-use crate::sessions::Sessions;
+use crate::request::{Caller, Origins};
+use crate::sessions::{SessionKind, Sessions};
 use reader::Reader;
 use tags::Tags;
 
@@ -29,13 +30,14 @@ impl Flv {
     }
 
     /// Admits a reader.
-    async fn open(&self, access: AccessRequest) -> Result<Reader, HubError> {
-        let path = access.path.clone();
+    async fn open(&self, caller: Caller, path: StreamPath) -> Result<Reader, HubError> {
+        let access = caller.access(Action::Read, path.clone(), Protocol::Flv);
         let request = SubscribeRequest { access, wants: Tags::wants(), join: egress::JOIN };
         match self.hub.subscribe(request).await {
             Ok(subscription) => {
-                let entry = self.sessions.enter(Protocol::Flv, Action::Read, path);
-                Ok(Reader::new(subscription, self.sessions.clone(), entry))
+                let (activity, user) = ((Action::Read, path.clone()), subscription.user().cloned());
+                let entry = caller.enter(&self.sessions, SessionKind::Flv, activity, user);
+                Ok(Reader::new(subscription, path, self.sessions.clone(), entry))
             }
             Err(error) => {
                 self.sessions.turned_away(error);

@@ -11,14 +11,13 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use hub::{AccessRequest, Action, Protocol};
 use media::StreamPath;
 
 use super::Flv;
 use super::reader::Reader;
 use crate::alias;
 use crate::refusal::Refusal;
-use crate::request::{remote, shown};
+use crate::request::Caller;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 /// Readers have nothing to say; a message of theirs is a ping or a farewell.
@@ -60,15 +59,9 @@ async fn play(flv: &Flv, stream: &str, request: Request) -> Result<Response, Ref
     let path =
         StreamPath::new(stream).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let (mut parts, _) = request.into_parts();
-    let access = AccessRequest {
-        action: Action::Read,
-        path: alias::resolve(path, &flv.hub),
-        remote: remote(&parts)?,
-        credentials: shown(&parts.headers, &parts.uri),
-        protocol: Protocol::Flv,
-    };
+    let caller = Caller::of(&parts)?;
     let websocket = upgrade(&mut parts).await?;
-    let reader = flv.open(access).await?;
+    let reader = flv.open(caller, alias::resolve(path, &flv.hub)).await?;
     Ok(match websocket {
         Some(websocket) => websocket.on_upgrade(|socket| send(reader, socket)),
         None => file(reader),

@@ -224,7 +224,9 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
-    use hub::{AccessRequest, Action, Authorizer, Denied, Hub, Transform, TransformError, TransformFactory};
+    use hub::{
+        AccessRequest, Action, Authorizer, Denied, Hub, Transform, TransformError, TransformFactory, UserName,
+    };
     use media::h264::{ParameterSets, avcc};
     use media::{Codec, CodecConfig, Timestamp, TrackId};
     use tokio::net::TcpListener;
@@ -255,10 +257,10 @@ mod tests {
         fn authorize<'a>(
             &'a self,
             request: &'a AccessRequest,
-        ) -> Pin<Box<dyn Future<Output = Result<(), Denied>> + Send + 'a>> {
+        ) -> Pin<Box<dyn Future<Output = Result<Option<UserName>, Denied>> + Send + 'a>> {
             assert_ne!(request.path.as_str(), "bug", "a bug in a session");
             let open = request.action == Action::Read || request.path.as_str() == "open";
-            Box::pin(std::future::ready(if open { Ok(()) } else { Err(Denied::NotPermitted) }))
+            Box::pin(std::future::ready(if open { Ok(None) } else { Err(Denied::NotPermitted) }))
         }
     }
 
@@ -349,6 +351,33 @@ mod tests {
         assert_eq!(sessions.counters().panics.load(std::sync::atomic::Ordering::Relaxed), 1);
         assert_eq!(sessions.snapshot().len(), 1, "the publisher's");
         Client::play(address, "open").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn sessions_are_listed_with_what_they_do_and_a_kick_ends_them_at_once() {
+        let sessions = Sessions::default();
+        let address = server_with(sessions.clone()).await;
+        let mut publisher = Client::publish(address, "open?room=3&token=abc").await.unwrap();
+        let idle = TcpStream::connect(address).await.unwrap();
+        while sessions.snapshot().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let [first, second] = &sessions.snapshot()[..] else { panic!("two sessions") };
+        let activity = first.details().activity.unwrap();
+        assert_eq!((activity.action, activity.path.as_str()), (Action::Publish, "open"));
+        assert_eq!(activity.query.reveal(), "room=3");
+        assert!(first.details().user_agent.is_some());
+        assert_eq!(*second.remote.reveal(), idle.local_addr().unwrap());
+        assert_eq!(second.action(), None);
+        let begun = Instant::now();
+        first.kick();
+        second.kick();
+        let error = publisher.next().await.unwrap_err();
+        assert!(matches!(error, ClientError::Closed | ClientError::Io(_)), "{error}");
+        while !sessions.snapshot().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", sessions.snapshot());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     #[tokio::test]

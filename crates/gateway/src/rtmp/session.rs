@@ -2,13 +2,13 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use hub::{AccessRequest, Action, Denied, HubError, Protocol, PublishRequest, SubscribeRequest};
+use hub::{AccessRequest, Action, Denied, HubError, Protocol, PublishRequest, SubscribeRequest, UserName};
 use media::{Pii, StreamPath};
 use rtmp::session::{Config, Event, Output, ServerSession, StatusCode};
 use rtmp::{Capabilities, StreamTarget};
@@ -20,7 +20,7 @@ use super::ingest::Ingest;
 use super::messages::Messages;
 use crate::flv::egress::{self, Egress, Step};
 use crate::outbox::Outbox;
-use crate::sessions::{SessionEntry, count};
+use crate::sessions::{Activity, SessionEntry, SessionKind, count};
 use crate::{alias, credentials};
 
 /// Bytes read at a time: a random access point of a consultation in two or three turns.
@@ -39,6 +39,8 @@ enum Ended {
     Protocol(#[from] rtmp::Error),
     #[error("the peer took no bytes in time")]
     WriteTimeout,
+    #[error("kicked through the API")]
+    Kicked,
     #[error("done")]
     Done,
 }
@@ -56,17 +58,17 @@ enum Wake {
     Delivery(Option<hub::Delivery>),
     Evicted(hub::EndReason),
     Deadline,
+    Kicked,
     Shutdown,
 }
 
 struct Session {
     context: Arc<Context>,
     stream: TcpStream,
-    remote: Pii<IpAddr>,
+    entry: SessionEntry,
     protocol: ServerSession,
     capabilities: Capabilities,
     role: Role,
-    entry: Option<SessionEntry>,
     outbox: Outbox,
     input: BytesMut,
     /// Set once nothing but the outbox is left to do.
@@ -102,13 +104,12 @@ impl Session {
         // This number makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
         let seed = getrandom::u64().unwrap_or_default();
         Self {
+            entry: context.sessions.enter(SessionKind::Rtmp, Pii(peer)),
             protocol: ServerSession::new(config, seed, Instant::now()),
             context,
             stream,
-            remote: Pii(peer.ip()),
             capabilities: Capabilities::default(),
             role: Role::Idle,
-            entry: None,
             outbox: Outbox::default(),
             input: BytesMut::new(),
             closing: None,
@@ -147,10 +148,11 @@ impl Session {
             Wake::Writable(ready) => ready?,
             Wake::Delivery(delivery) => self.deliver(delivery),
             Wake::Evicted(reason) => {
-                tracing::info!(path = self.path(), %reason, "RTMP: publisher sent away");
+                tracing::info!(path = self.path().as_deref(), %reason, "RTMP: publisher sent away");
                 self.protocol.reject(StatusCode::PublishBadName, &reason.to_string());
             }
             Wake::Deadline => self.timeout()?,
+            Wake::Kicked => return Err(Ended::Kicked),
             Wake::Shutdown => {
                 self.protocol.reject(StatusCode::ConnectClosed, "the server is closing");
                 self.closing.get_or_insert_with(Instant::now);
@@ -162,8 +164,10 @@ impl Session {
     async fn wait(&mut self, shutdown: &CancellationToken) -> Wake {
         let blocked = !self.outbox.is_empty();
         let deadline = self.deadline();
-        let Self { stream, role, closing, .. } = self;
+        let Self { stream, role, closing, entry, .. } = self;
         let stream = &*stream;
+        // A reader and a publisher are told by the hub that it closes; who is neither, here.
+        let told_by_hub = !matches!(role, Role::Idle) || closing.is_some();
         let next = async {
             match role {
                 _ if blocked || closing.is_some() => std::future::pending().await,
@@ -184,8 +188,6 @@ impl Session {
                 false => std::future::pending().await,
             }
         };
-        // A reader and a publisher are told by the hub that it closes; who is neither, here.
-        let told_by_hub = self.entry.is_some() || closing.is_some();
         // `poll_read_ready` keeps its waker from one turn to the next, which `readable` would register and take away
         // each time: this runs once a frame for each reader.
         tokio::select! {
@@ -194,6 +196,7 @@ impl Session {
             writable = writable => Wake::Writable(writable),
             readable = poll_fn(|context| stream.poll_read_ready(context)) => Wake::Readable(readable),
             () = due => Wake::Deadline,
+            () = entry.kicked() => Wake::Kicked,
             () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
         }
     }
@@ -218,11 +221,7 @@ impl Session {
         self.input.reserve(READ);
         match self.stream.try_read_buf(&mut self.input) {
             Ok(0) => return Err(Ended::Closed),
-            Ok(taken) => {
-                if let Some(entry) = &self.entry {
-                    count(&entry.bytes_in, taken);
-                }
-            }
+            Ok(taken) => count(&self.entry.bytes_in, taken),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error.into()),
         }
@@ -237,9 +236,7 @@ impl Session {
 
     fn flush(&mut self) -> Result<(), Ended> {
         let written = self.outbox.write(&self.stream)?;
-        if let Some(entry) = &self.entry {
-            count(&entry.bytes_out, written);
-        }
+        count(&self.entry.bytes_out, written);
         Ok(())
     }
 
@@ -256,7 +253,10 @@ impl Session {
 
     async fn on_event(&mut self, event: Event) -> Result<(), Ended> {
         match (event, &mut self.role) {
-            (Event::Connected(client), _) => self.capabilities = client.capabilities,
+            (Event::Connected(client), _) => {
+                self.capabilities = client.capabilities;
+                self.entry.update(|details| details.user_agent = Some(Pii(client.flash_ver)));
+            }
             (Event::PublishRequested(target), _) => self.publish(target).await?,
             (Event::PlayRequested(target), _) => self.play(target).await?,
             (Event::Media(media), Role::Publish(ingest)) => ingest.media(&media),
@@ -273,11 +273,12 @@ impl Session {
     async fn publish(&mut self, target: StreamTarget) -> Result<(), Ended> {
         let Some(access) = self.access(Action::Publish, &target, |path| path) else { return Ok(()) };
         let path = access.path.clone();
-        match self.context.hub.publish(PublishRequest { access }).await {
-            Ok(publisher) => {
+        let permit = self.context.hub.permit(PublishRequest { access }).await;
+        match permit.and_then(|permit| Ok((permit.admit()?, permit.user().cloned()))) {
+            Ok((publisher, user)) => {
                 self.protocol.accept_publish()?;
                 self.role = Role::Publish(Box::new(Ingest::new(publisher)));
-                self.enter(Action::Publish, path);
+                self.begin(Action::Publish, path, &target, user);
             }
             Err(error) => self.refuse(Action::Publish, &path, error),
         }
@@ -294,8 +295,9 @@ impl Session {
         match hub.subscribe(SubscribeRequest { access, wants, join: egress::JOIN }).await {
             Ok(subscription) => {
                 self.protocol.accept_play()?;
+                let user = subscription.user().cloned();
                 self.role = Role::Play(Box::new(Egress::new(subscription, Messages::of(&self.capabilities))));
-                self.enter(Action::Read, path);
+                self.begin(Action::Read, path, &target, user);
             }
             Err(error) => self.refuse(Action::Read, &path, error),
         }
@@ -313,7 +315,7 @@ impl Session {
             Ok(path) => Some(AccessRequest {
                 action,
                 path: resolve(path.clone()),
-                remote: self.remote,
+                remote: Pii(self.entry.remote.reveal().ip()),
                 credentials: credentials::from_query(target.query.reveal()),
                 protocol: Protocol::Rtmp,
             }),
@@ -329,17 +331,18 @@ impl Session {
         }
     }
 
-    fn enter(&mut self, action: Action, path: StreamPath) {
-        tracing::info!(%path, %action, "RTMP: session started");
-        self.entry = Some(self.context.sessions.enter(Protocol::Rtmp, action, path));
+    fn begin(&self, action: Action, path: StreamPath, target: &StreamTarget, user: Option<UserName>) {
+        tracing::info!(%path, %action, session = %self.entry.id, "RTMP: session started");
+        let query = Pii(credentials::without_secrets(target.query.reveal()));
+        self.entry.begin(Activity { action, path, query, user });
     }
 
     fn leave(&mut self) {
-        if let Some(entry) = &self.entry {
-            tracing::info!(path = %entry.path, action = %entry.action, "RTMP: left");
+        if let Some(Activity { path, action, .. }) = self.entry.details().activity {
+            tracing::info!(%path, %action, "RTMP: left");
         }
         self.role = Role::Idle;
-        self.entry = None;
+        self.entry.idle();
     }
 
     fn refuse(&mut self, action: Action, path: &StreamPath, error: HubError) {
@@ -364,10 +367,13 @@ impl Session {
             match step {
                 Step::Written => {}
                 Step::Dropped(frames) => {
-                    if let Some(entry) = &self.entry {
-                        entry.frames_dropped.fetch_add(frames, Ordering::Relaxed);
-                        tracing::info!(path = %entry.path, frames, "RTMP: reader too slow; skipped to a random access point");
-                    }
+                    self.entry.frames_dropped.fetch_add(frames, Ordering::Relaxed);
+                    let path = self.entry.path();
+                    tracing::info!(
+                        path = path.as_ref().map(StreamPath::as_str),
+                        frames,
+                        "RTMP: reader too slow; skipped to a random access point"
+                    );
                 }
                 Step::Ended(reason) => {
                     let reason = match reason {
@@ -392,17 +398,17 @@ impl Session {
                 tracing::warn!("RTMP: connection closed: no publish or play in time");
             }
             Ended::Protocol(error @ rtmp::Error::IdleTimeout) => {
-                tracing::info!(path = self.path(), %error, "RTMP: connection closed");
+                tracing::info!(path = self.path().as_deref(), %error, "RTMP: connection closed");
             }
             Ended::Protocol(error) => {
                 count(&counters.protocol_errors, 1);
                 tracing::warn!(%error, "RTMP: connection closed");
             }
-            ended => tracing::info!(path = self.path(), %ended, "RTMP: session ended"),
+            ended => tracing::info!(path = self.path().as_deref(), %ended, "RTMP: session ended"),
         }
     }
 
-    fn path(&self) -> Option<&str> {
-        self.entry.as_ref().map(|entry| entry.path.as_str())
+    fn path(&self) -> Option<String> {
+        self.entry.path().map(|path| path.to_string())
     }
 }

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use hub::{AccessRequest, Action, Hub, HubError, Protocol, PublishRequest, SubscribeRequest};
-use media::Pii;
+use hub::{Action, Hub, HubError, Protocol, PublishRequest, SubscribeRequest};
+use media::{Pii, StreamPath};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
@@ -30,8 +30,8 @@ use webrtc::{
 
 use crate::Sessions;
 use crate::refusal::Refusal;
-use crate::request::Origins;
-use crate::sessions::count;
+use crate::request::{Caller, Origins};
+use crate::sessions::{SessionEntry, SessionKind, count};
 use egress::Egress;
 use ingest::Ingest;
 use mux::{Candidates, Mux};
@@ -175,7 +175,13 @@ impl WebRtc {
     }
 
     /// Answers an offer and starts its session.
-    async fn open(self: &Arc<Self>, access: AccessRequest, offer: &str) -> Result<Opened, Refusal> {
+    async fn open(
+        self: &Arc<Self>,
+        caller: Caller,
+        action: Action,
+        path: StreamPath,
+        offer: &str,
+    ) -> Result<Opened, Refusal> {
         if self.live.lock().len() >= self.options.max_sessions || self.shutdown.is_cancelled() {
             count(&self.sessions.counters().refused, 1);
             tracing::warn!(limit = self.options.max_sessions, "WebRTC: too many sessions; refused one");
@@ -184,10 +190,9 @@ impl WebRtc {
                 "the server has as many sessions as it may",
             ));
         }
-        let (action, path) = (access.action, access.path.clone());
         let result = match action {
-            Action::Publish => self.open_publisher(access, offer).await,
-            Action::Read => self.open_reader(access, offer).await,
+            Action::Publish => self.open_publisher(caller, path.clone(), offer).await,
+            Action::Read => self.open_reader(caller, path.clone(), offer).await,
         };
         match &result {
             Ok(_) => tracing::info!(%path, %action, "WebRTC: session opened"),
@@ -198,23 +203,35 @@ impl WebRtc {
         result
     }
 
-    async fn open_publisher(self: &Arc<Self>, access: AccessRequest, offer: &str) -> Result<Opened, Refusal> {
-        let path = access.path.clone();
+    async fn open_publisher(
+        self: &Arc<Self>,
+        caller: Caller,
+        path: StreamPath,
+        offer: &str,
+    ) -> Result<Opened, Refusal> {
+        let access = caller.access(Action::Publish, path.clone(), Protocol::WebRtc);
         let permit = self.hub.permit(PublishRequest { access }).await.map_err(|error| self.denied(error))?;
         let config = self.config()?;
         let (peer, answer) = Peer::publisher(&config, offer, Instant::now())?;
-        let entry = self.sessions.enter(Protocol::WebRtc, Action::Publish, path);
+        let activity = (Action::Publish, path);
+        let entry = caller.enter(&self.sessions, SessionKind::WebRtc, activity, permit.user().cloned());
         Ok(self.start(&config, answer, peer, Ingest::new(permit), entry))
     }
 
-    async fn open_reader(self: &Arc<Self>, access: AccessRequest, offer: &str) -> Result<Opened, Refusal> {
-        let path = access.path.clone();
+    async fn open_reader(
+        self: &Arc<Self>,
+        caller: Caller,
+        path: StreamPath,
+        offer: &str,
+    ) -> Result<Opened, Refusal> {
+        let access = caller.access(Action::Read, path.clone(), Protocol::WebRtc);
         let request = SubscribeRequest { access, wants: Egress::wants(), join: Egress::JOIN };
         let subscription = self.hub.subscribe(request).await.map_err(|error| self.denied(error))?;
         let config = self.config()?;
         let tracks = subscription.tracks();
         let (peer, answer) = Peer::subscriber(&config, offer, &tracks, Instant::now())?;
-        let entry = self.sessions.enter(Protocol::WebRtc, Action::Read, path);
+        let activity = (Action::Read, path);
+        let entry = caller.enter(&self.sessions, SessionKind::WebRtc, activity, subscription.user().cloned());
         Ok(self.start(&config, answer, peer, Egress::new(subscription), entry))
     }
 
@@ -229,7 +246,7 @@ impl WebRtc {
         answer: String,
         peer: Peer<H::Role>,
         half: H,
-        entry: crate::sessions::SessionEntry,
+        entry: SessionEntry,
     ) -> Opened {
         let secret = URL_SAFE_NO_PAD.encode(random::<18>());
         let (commands, receiver) = mpsc::channel(COMMANDS);

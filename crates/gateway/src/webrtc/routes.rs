@@ -8,13 +8,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hub::{AccessRequest, Action, Protocol};
+use hub::Action;
 use media::StreamPath;
 
 use super::WebRtc;
 use super::session::Command;
 use crate::refusal::Refusal;
-use crate::request::{remote, shown};
+use crate::request::Caller;
 
 /// SDP of a browser has some 5 KiB; a 5 MB one took SRS 5.6 s on the thread that serves everybody.
 const LARGEST_BODY: usize = 64 << 10;
@@ -111,15 +111,9 @@ async fn offer(
         StreamPath::new(stream).map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     expect_content_type(request.headers(), SDP)?;
     let (parts, body) = request.into_parts();
-    let access = AccessRequest {
-        action,
-        path: path.clone(),
-        remote: remote(&parts)?,
-        credentials: shown(&parts.headers, &parts.uri),
-        protocol: Protocol::WebRtc,
-    };
+    let caller = Caller::of(&parts)?;
     let sdp = text(body).await?;
-    let opened = webrtc.open(access, &sdp).await?;
+    let opened = webrtc.open(caller, action, path.clone(), &sdp).await?;
     let suffix = if action == Action::Publish { "whip" } else { "whep" };
     let mut response = (StatusCode::CREATED, opened.answer).into_response();
     let headers = response.headers_mut();

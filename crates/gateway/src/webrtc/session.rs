@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use media::StreamPath;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use webrtc::trickle::Fragment;
@@ -43,6 +44,8 @@ pub(super) enum Ended {
     Stream(hub::EndReason),
     #[error("{0}")]
     Hub(#[from] hub::HubError),
+    #[error("kicked through the API")]
+    Kicked,
     #[error("{0}")]
     Unplayable(#[from] webrtc::bframes::BFrameError),
 }
@@ -102,17 +105,18 @@ impl<H: Half> Session<H> {
         shutdown: CancellationToken,
     ) {
         let mut timer = std::pin::pin!(tokio::time::sleep_until(self.deadline.into()));
+        let (path, action) = (self.entry.path(), self.entry.action());
         let mut ended = self.drain();
         loop {
             if let Err(reason) = ended {
-                tracing::info!(path = %self.entry.path, action = %self.entry.action, %reason, "WebRTC: session ends");
+                tracing::info!(path = path.as_ref().map(StreamPath::as_str), action = action.map(display), %reason, "WebRTC: session ends");
                 self.farewell();
             }
             if let Some(reason) = self.closed {
                 if reason == CloseReason::ConnectTimeout {
                     count(&self.entry.counters().handshake_timeouts, 1);
                 }
-                tracing::info!(path = %self.entry.path, action = %self.entry.action, %reason, "WebRTC: session ended");
+                tracing::info!(path = path.as_ref().map(StreamPath::as_str), action = action.map(display), %reason, "WebRTC: session ended");
                 return;
             }
             if timer.deadline() != self.deadline.into() {
@@ -126,6 +130,7 @@ impl<H: Half> Session<H> {
                     self.peer.handle_timeout(Instant::now());
                     self.drain()
                 }
+                () = self.entry.kicked() => Err(Ended::Kicked),
                 () = shutdown.cancelled() => {
                     self.farewell();
                     Ok(())
