@@ -108,7 +108,9 @@ pub struct Details {
     pub activity: Option<Activity>,
     /// What it says of the program that it is.
     pub user_agent: Option<Pii<String>>,
-    /// WebRTC: between which addresses media flows; `None` until the peer is connected.
+    /// WebRTC: whether ICE and DTLS are up.
+    pub connected: bool,
+    /// WebRTC: between which addresses media flows; `None` until it does.
     pub route: Option<Route>,
     /// RTSP sessions: over what the packets travel; known once it is set up.
     pub transport: Option<Transport>,

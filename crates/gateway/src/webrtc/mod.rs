@@ -6,6 +6,7 @@ mod mux;
 mod routes;
 mod session;
 mod tcp;
+mod traffic;
 
 use std::collections::HashMap;
 use std::io;

@@ -1,6 +1,7 @@
 //! One WebRTC session: a small loop around the sans-IO peer.
 
 use std::future::Future;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
@@ -11,6 +12,7 @@ use webrtc::trickle::Fragment;
 use webrtc::{CloseReason, Event, Output, Peer, Proto, Role};
 
 use super::mux::{Attachment, Datagram, Transport};
+use super::traffic::Traffic;
 use super::{Refusal, credentials};
 use crate::sessions::{SessionEntry, count};
 
@@ -81,6 +83,7 @@ pub(super) struct Session<H: Half> {
     half: H,
     attachment: Attachment,
     entry: SessionEntry,
+    traffic: Traffic,
     ice_generation: String,
     closed: Option<CloseReason>,
     deadline: Instant,
@@ -94,7 +97,16 @@ impl<H: Half> Session<H> {
         entry: SessionEntry,
         ice_generation: String,
     ) -> Self {
-        Self { peer, half, attachment, entry, ice_generation, closed: None, deadline: Instant::now() }
+        Self {
+            peer,
+            half,
+            attachment,
+            entry,
+            traffic: Traffic::default(),
+            ice_generation,
+            closed: None,
+            deadline: Instant::now(),
+        }
     }
 
     /// Serves the peer to its end.
@@ -143,7 +155,7 @@ impl<H: Half> Session<H> {
         let mut next = Some(first);
         while let Some(datagram) = next {
             let Datagram { at, transport, source, destination, bytes } = datagram;
-            count(&self.entry.bytes_in, bytes.len());
+            self.traffic.came(&self.entry, &bytes);
             self.peer.handle_datagram(at, proto(transport), source, destination, &bytes);
             self.collect()?;
             next = more.try_recv().ok();
@@ -174,18 +186,31 @@ impl<H: Half> Session<H> {
         loop {
             match self.peer.poll_output() {
                 Output::Transmit(out) => {
-                    count(&self.entry.bytes_out, out.bytes.len());
                     let transport = if out.proto == Proto::Udp { Transport::Udp } else { Transport::Tcp };
+                    let pair = (transport, out.source, out.destination);
+                    self.traffic.goes(&self.entry, pair, &out.bytes);
                     self.attachment.send(transport, out.source, out.destination, &out.bytes);
                 }
-                Output::Event(Event::Closed(reason)) => self.closed = Some(reason),
-                Output::Event(event) => self.half.on_event(event)?,
+                Output::Event(event) => self.on_event(event)?,
                 Output::Timeout(at) => {
                     self.deadline = at;
                     return Ok(());
                 }
             }
         }
+    }
+
+    fn on_event(&mut self, event: Event) -> Result<(), Ended> {
+        match event {
+            Event::Closed(reason) => self.closed = Some(reason),
+            Event::Connected => {
+                self.entry.update(|details| details.connected = true);
+                self.half.on_event(event)?;
+            }
+            Event::Jitter { ticks } => self.entry.rtp.jitter.store(ticks.into(), Ordering::Relaxed),
+            event => self.half.on_event(event)?,
+        }
+        Ok(())
     }
 
     /// Closes the session from this side, however the peer takes it.

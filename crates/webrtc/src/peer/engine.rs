@@ -26,6 +26,8 @@ use crate::trickle::{self, Fragment};
 const PROVEN: usize = 16;
 /// How many addresses of the peer are looked at in all. str0m keeps each one that ever checked.
 const MAX_SOURCES: usize = 256;
+/// How often a publisher's jitter is told; a scrape comes every 15 s or so.
+const STATS_INTERVAL: Duration = Duration::from_secs(5);
 /// A peer is woken at least this often, so that a time far in the future never reaches a timer.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 /// str0m's default of 30 is less than one large random access point.
@@ -83,6 +85,7 @@ pub(crate) fn rtc_config(config: &Config, flow: Flow, stereo: bool, tracks: &[Tr
         .set_reordering_timeout_audio(Some(AUDIO_REORDER))
         // A reader aligns sound and picture by sender reports: as soon for the one as for the other.
         .set_rtcp_report_interval_audio(Duration::from_secs(1))
+        .set_stats_interval(matches!(flow, Flow::In).then_some(STATS_INTERVAL))
         .set_rtp_mode(matches!(flow, Flow::Out(_)));
     let rtc = match flow {
         Flow::Out(Estimation::Sender { initial, .. }) => {

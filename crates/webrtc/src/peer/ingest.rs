@@ -7,6 +7,7 @@ use media::h264::{ParameterSets, annexb, avcc};
 use media::{CodecConfig, Frame, Kind, Rate, Timestamp, TrackId, TrackInfo, opus};
 use rtp::timeline::{ClockTrack, SenderReport, StreamClock};
 use str0m::media::{KeyframeRequestKind, MediaData, MediaKind, Mid, Rid, SenderFeedback};
+use str0m::stats::MediaIngressStats;
 use str0m::{Input, Rtc};
 
 use super::{AUDIO_TRACK, Context, Driver, Event, VIDEO_TRACK};
@@ -32,6 +33,8 @@ struct Line {
     track: TrackId,
     clock: ClockTrack,
     last: Option<Timestamp>,
+    /// RFC 3550 §6.4.1, in ticks of the line's clock.
+    jitter: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl Line {
             Kind::Video => (VIDEO_TRACK, Rate::VIDEO),
             Kind::Audio => (AUDIO_TRACK, Rate::OPUS),
         };
-        Self { mid, track, clock: clock.add_track(rate, kind == Kind::Audio), last: None }
+        Self { mid, track, clock: clock.add_track(rate, kind == Kind::Audio), last: None, jitter: None }
     }
 
     fn stamp(&self, clock: &mut StreamClock, data: &MediaData) -> Timestamp {
@@ -101,14 +104,28 @@ impl Publisher {
     }
 
     fn on_report(&mut self, feedback: &SenderFeedback) {
-        let lines =
-            self.video.as_ref().map(|v| &v.line).into_iter().chain(self.audio.as_ref().map(|a| &a.line));
-        for line in lines.filter(|line| line.mid == feedback.mid) {
+        let Self { clock, video, audio, .. } = self;
+        for line in lines(video, audio).filter(|line| line.mid == feedback.mid) {
             let since = feedback.sender_info.ntp_time.duration_since(UNIX_EPOCH).unwrap_or_default();
             let ntp_nanos = i64::try_from(since.as_nanos()).unwrap_or(0);
             let rtp = feedback.sender_info.rtp_time.numer() as u32;
-            self.clock.sender_report(line.clock, SenderReport { ntp_nanos, rtp });
+            clock.sender_report(line.clock, SenderReport { ntp_nanos, rtp });
         }
+    }
+
+    fn on_stats(&mut self, context: &mut Context<'_>, stats: &MediaIngressStats) {
+        let Self { video, audio, .. } = self;
+        let (mut sum, mut known) = (0, 0);
+        for line in lines(video, audio) {
+            if line.mid == stats.mid {
+                line.jitter = Some(stats.jitter);
+            }
+            if let Some(jitter) = line.jitter {
+                (sum, known) = (sum + u64::from(jitter), known + 1);
+            }
+        }
+        let ticks = sum.checked_div(known).and_then(|mean| u32::try_from(mean).ok());
+        context.events.extend(ticks.map(|ticks| Event::Jitter { ticks }));
     }
 
     fn due(&self) -> Option<Instant> {
@@ -131,6 +148,13 @@ impl Publisher {
         let _ = rtc.handle_input(Input::Timeout(now));
         true
     }
+}
+
+fn lines<'a>(
+    video: &'a mut Option<Video>,
+    audio: &'a mut Option<Audio>,
+) -> impl Iterator<Item = &'a mut Line> {
+    video.as_mut().map(|video| &mut video.line).into_iter().chain(audio.as_mut().map(|audio| &mut audio.line))
 }
 
 impl Video {
@@ -209,6 +233,7 @@ impl Driver for Publisher {
             str0m::Event::MediaAdded(media) => self.on_media(media.mid, media.kind),
             str0m::Event::MediaData(data) => self.on_data(&mut context, &data),
             str0m::Event::SenderFeedback(feedback) => self.on_report(&feedback),
+            str0m::Event::MediaIngressStats(stats) => self.on_stats(&mut context, &stats),
             _ => {}
         }
     }

@@ -80,6 +80,11 @@ pub enum Event {
         /// Bits a second.
         bps: u64,
     },
+    /// How unevenly a publisher's packets come, as the newest receiver reports told it.
+    Jitter {
+        /// Interarrival jitter (RFC 3550 §6.4.1), mean of the tracks, in ticks of their clocks.
+        ticks: u32,
+    },
     /// The session is over; nothing follows.
     Closed(CloseReason),
 }

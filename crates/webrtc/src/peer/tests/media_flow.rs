@@ -260,3 +260,20 @@ fn peers_can_move_between_threads() {
     send::<Peer<Publisher>>();
     send::<Peer<Subscriber>>();
 }
+
+#[test]
+fn a_publishers_jitter_is_told_as_the_network_makes_it() {
+    let told = |network| {
+        let mut pair = whip(network);
+        pair.connect();
+        publish(&mut pair, &mut Source::new(), 12);
+        let jitter = pair.server_events.iter().rev().find_map(|(_, event)| match event {
+            Event::Jitter { ticks } => Some(*ticks),
+            _ => None,
+        });
+        jitter.expect("two intervals have passed")
+    };
+    let (clean, bad) = (told(CLEAN), told(BAD));
+    assert!(clean < 90, "less than a millisecond: {clean}");
+    assert!((200..4_000).contains(&bad), "milliseconds, not microseconds or seconds: {bad}");
+}
