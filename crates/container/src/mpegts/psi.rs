@@ -20,7 +20,7 @@ pub(super) const fn stream_type(codec: Codec) -> Option<u8> {
     match codec {
         Codec::H264 => Some(0x1b),
         Codec::Aac => Some(0x0f),
-        Codec::Opus => None,
+        Codec::Opus | Codec::G711 => None,
     }
 }
 

@@ -98,7 +98,7 @@ impl AudioConfig {
             return Err(AscError::TooLong(asc.len()));
         }
         let reader = &mut BitReader::new(asc);
-        let Fields { object_type, core, sbr, ps, output, specific } = Fields::parse(reader)?;
+        let Fields { object_type, core, channel_config, sbr, ps, output, specific } = Fields::parse(reader)?;
         let (mut sbr, mut ps, mut output) = (sbr, ps, output);
         if !sbr && let Some(extension) = Extension::parse(reader) {
             (sbr, ps, output) = (true, extension.ps, extension.rate);
@@ -225,6 +225,7 @@ pub(super) fn copy_bits(reader: &mut BitReader<'_>, count: usize) -> Result<Vec<
 struct Fields {
     object_type: u8,
     core: u32,
+    channel_config: u8,
     sbr: bool,
     ps: bool,
     output: u32,
@@ -243,7 +244,7 @@ impl Fields {
             object_type = object_type_field(reader)?;
         }
         let specific = GaSpecific::parse(reader, object_type, channel_config)?;
-        Ok(Self { object_type, core, sbr, ps, output, specific })
+        Ok(Self { object_type, core, channel_config, sbr, ps, output, specific })
     }
 }
 
