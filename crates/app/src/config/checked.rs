@@ -6,9 +6,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::document;
+use super::path::{self, PathRules};
 use super::problem::{Place, Problems};
 use super::raw::Raw;
-use super::schema::{Audio, Flv, General, Hub, Limits, Listen, Log, WebRtc, overlap};
+use super::schema::{Audio, Flv, General, Hooks, Hub, Limits, Listen, Log, WebRtc, overlap};
 use super::section::Section;
 use super::user::User;
 
@@ -54,6 +55,10 @@ pub struct Config {
     pub listen: Listen,
     /// Who may do what; empty: nobody anything.
     pub users: Vec<User>,
+    /// What is special about single paths, in the order of the file.
+    pub paths: Vec<PathRules>,
+    /// Commands for connections.
+    pub hooks: Hooks,
     /// What is logged.
     pub log: Log,
     /// How live streams are kept.
@@ -108,10 +113,14 @@ impl Config {
         let listen: Listen = read_section(&mut raw, problems);
         check_ports(&listen, &places, problems);
         let users = raw.take_repeated("auth.user").into_iter();
+        let paths = raw.take_repeated("path");
+        path::check_names(&paths, problems);
         Self {
             general: read_section(&mut raw, problems),
             listen,
             users: users.filter_map(|user| User::check(user, problems)).collect(),
+            paths: paths.into_iter().filter_map(|path| PathRules::check(path, problems)).collect(),
+            hooks: read_section(&mut raw, problems),
             log: read_section(&mut raw, problems),
             hub: read_section(&mut raw, problems),
             audio: read_section(&mut raw, problems),

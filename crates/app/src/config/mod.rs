@@ -11,13 +11,17 @@
 //! A [`Config`] exists only when it is valid; nothing after this module checks a setting again.
 
 mod checked;
+mod command;
 mod document;
+mod path;
+mod pattern;
 mod problem;
 mod raw;
 pub mod reference;
 mod rule;
 mod schema;
 mod section;
+mod source;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -25,8 +29,12 @@ mod user;
 mod value;
 
 pub use checked::{Config, ConfigError, FILE_BYTES};
+pub use command::HookCommand;
+pub use path::{OnDemand, PathRules, Task};
+pub use pattern::PathPattern;
 pub use problem::{Place, Problem, Problems};
 pub(crate) use raw::variable;
-pub use schema::{Audio, Flv, General, Hub, Limits, Listen, Listener, Log, Transport, WebRtc};
+pub use schema::{Audio, Flv, General, Hooks, Hub, Limits, Listen, Listener, Log, Transport, WebRtc};
+pub use source::{PullSource, Scheme, Source};
 pub use user::{Identity, Secret, User};
-pub use value::{CREDENTIAL_BYTES, Host, IceServer, LogFormat, Origin, PasswordHash, PathPattern};
+pub use value::{CREDENTIAL_BYTES, Host, IceServer, LogFormat, Origin, PasswordHash};

@@ -16,7 +16,8 @@ every error at once, each with its line, and what would listen. Start from
 
 * A key that is not in this page is refused, so that a typing error cannot pass unseen.
 * The environment goes over the file: `MEDLEY_` and the key's path in capitals, joined by `_`, such as
-  `MEDLEY_LISTEN_RTMP=127.0.0.1:1935`. Lists are written `a,b`. `[[auth.user]]` stands in the file only.
+  `MEDLEY_LISTEN_RTMP=127.0.0.1:1935`. Lists are written `a,b`. `[[auth.user]]` and `[[path]]` stand in the
+  file only.
 * Paths of files are taken from the directory that Medley is started in.
 * Changes take effect at the next start.
 

@@ -8,11 +8,14 @@ use ipnet::IpNet;
 use media::Pii;
 use tracing_subscriber::filter::Targets;
 
+use super::command::{CommandRule, HookCommand};
+use super::pattern::{PathPattern, path_pattern};
 use super::rule::{Address, Choice, Flag, List, Millis, Number, OrDefault, path};
 use super::section::{Description, Section, section};
+use super::source::{Source, SourceRule};
 use super::value::{
-    Host, IceServer, LogFormat, Origin, PasswordHash, PathPattern, host, ice_server, log_level, network,
-    origin, password_file, password_hash, path_pattern, user_name,
+    Host, IceServer, LogFormat, Origin, PasswordHash, host, ice_server, log_level, network, origin,
+    password_file, password_hash, user_name,
 };
 
 section! {
@@ -71,6 +74,70 @@ section! {
         read: Vec<PathPattern> = List(path_pattern()), Some("[]");
         /// Whether the API and the metrics may be used.
         api: bool = Flag, Some("false");
+    }
+}
+
+section! {
+    /// What is special about single paths. Paths need no entry to be published and read: who may do that is said in
+    /// `[[auth.user]]`. An entry with one path as its name comes before entries with patterns, and of those the first
+    /// that fits is taken. Commands run as [the guide](../guide/hooks.md) says.
+    "path" => pub(super) PathEntry {
+        /// Which paths it is about.
+        name: PathPattern = path_pattern(), None;
+        /// Where the stream comes from: from whoever publishes it, or from another server, which is asked for it again
+        /// until it gives it. With a URL nobody else may publish the path. `$G1`, `$G2`, ... in it stand for the
+        /// groups of the name's expression (or for its stars), `$MTX_QUERY` for the query of the first reader.
+        source: Source = SourceRule, Some(r#""publisher""#);
+        /// Whether a source that is a URL is asked only while somebody reads.
+        source_on_demand: bool = Flag, Some("false");
+        /// How long readers wait for such a source.
+        source_on_demand_start_timeout_ms: Duration = Millis(100..=600_000), Some("10000");
+        /// How long such a source goes on without readers.
+        source_on_demand_close_after_ms: Duration = Millis(0..=3_600_000), Some("10000");
+        /// Readers at a time; 0 is `limits.subscribers`.
+        max_readers: Option<u32> = OrDefault(Number(1..=1_000_000)), Some("0");
+        /// Whether a publisher takes the path from the one that has it. `false` locks out a phone that comes back
+        /// before its dead connection was noticed.
+        override_publisher: bool = Flag, Some("true");
+        /// Runs from the start of the server to its end, for example to publish a stream.
+        run_on_init: Option<HookCommand> = CommandRule, Some(r#""""#);
+        /// Whether it is started again, 5 s after it ended by itself.
+        run_on_init_restart: bool = Flag, Some("false");
+        /// Runs when somebody wants to read the path and nobody publishes it: the reader waits, the command publishes.
+        run_on_demand: Option<HookCommand> = CommandRule, Some(r#""""#);
+        /// Whether it is started again, 5 s after it ended by itself.
+        run_on_demand_restart: bool = Flag, Some("false");
+        /// How long readers wait for the stream.
+        run_on_demand_start_timeout_ms: Duration = Millis(100..=600_000), Some("10000");
+        /// How long the command goes on without readers.
+        run_on_demand_close_after_ms: Duration = Millis(0..=3_600_000), Some("10000");
+        /// Runs when the command of `run_on_demand` was told to end.
+        run_on_undemand: Option<HookCommand> = CommandRule, Some(r#""""#);
+        /// Runs while the stream can be read: from its first track until it ends. A publisher that comes back within
+        /// `hub.grace_ms` to readers who wait is no end.
+        run_on_available: Option<HookCommand> = CommandRule, Some(r#""""#);
+        /// Whether it is started again, 5 s after it ended by itself.
+        run_on_available_restart: bool = Flag, Some("false");
+        /// Runs when the stream has ended.
+        run_on_unavailable: Option<HookCommand> = CommandRule, Some(r#""""#);
+        /// Runs while a reader reads, once for each reader.
+        run_on_read: Option<HookCommand> = CommandRule, Some(r#""""#);
+        /// Whether it is started again, 5 s after it ended by itself.
+        run_on_read_restart: bool = Flag, Some("false");
+        /// Runs when a reader has left.
+        run_on_unread: Option<HookCommand> = CommandRule, Some(r#""""#);
+    }
+}
+
+section! {
+    /// Commands that run for every connection, whatever path it is about; those of paths stand in `[[path]]`.
+    "hooks" => pub Hooks {
+        /// Runs while a client is connected: from its first byte by RTMP and RTSP, also before it showed credentials.
+        run_on_connect: Option<HookCommand> = CommandRule, Some(r#""""#);
+        /// Whether it is started again, 5 s after it ended by itself.
+        run_on_connect_restart: bool = Flag, Some("false");
+        /// Runs when a client has gone.
+        run_on_disconnect: Option<HookCommand> = CommandRule, Some(r#""""#);
     }
 }
 
@@ -149,6 +216,8 @@ section! {
         streams: u32 = Number(1..=100_000), Some("1000");
         /// Subscribers of one stream at a time.
         subscribers: u32 = Number(1..=1_000_000), Some("5000");
+        /// Commands of hooks at a time; beyond, a hook does not run.
+        hook_processes: u32 = Number(1..=10_000), Some("256");
     }
 }
 
@@ -158,6 +227,8 @@ pub(crate) fn sections() -> Vec<Description> {
         General::describe(),
         Listen::describe(),
         Description { repeated: true, ..UserEntry::describe() },
+        Description { repeated: true, ..PathEntry::describe() },
+        Hooks::describe(),
         Log::describe(),
         Hub::describe(),
         Audio::describe(),

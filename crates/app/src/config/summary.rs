@@ -78,6 +78,20 @@ impl Config {
             let (publish, read) = (words(&user.publish), words(&user.read));
             writeln!(text, "  {name} from {}: publish {publish}; read {read}{api}", words(&user.networks))?;
         }
+        if !self.paths.is_empty() {
+            writeln!(text, "Paths:")?;
+        }
+        for rules in &self.paths {
+            writeln!(text, "  {rules}")?;
+        }
+        let commands = [
+            (self.hooks.run_on_connect.is_some(), "on_connect"),
+            (self.hooks.run_on_disconnect.is_some(), "on_disconnect"),
+        ];
+        let commands: Vec<_> = commands.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
+        if !commands.is_empty() {
+            writeln!(text, "Commands for connections: {}", commands.join(", "))?;
+        }
         for (key, variable) in self.overrides() {
             writeln!(text, "Set by the environment: {key} ({variable})")?;
         }

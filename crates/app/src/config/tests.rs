@@ -120,8 +120,8 @@ fn keys_in_the_wrong_section_and_sections_of_the_wrong_kind_are_explained() {
             "m.toml:2:10: listen: found 5; accepted: a section, [listen]",
             "m.toml:3:13: auth.user: found 3; accepted: sections, each headed [[auth.user]]",
             "m.toml:4:6: auth.users: unknown key; did you mean `user`?",
-            "m.toml:5:1: colour: unknown key; accepted: data_dir, public_hosts, listen, auth, log, hub, audio, webrtc, \
-             flv, limits",
+            "m.toml:5:1: colour: unknown key; accepted: data_dir, public_hosts, listen, auth, path, hooks, log, hub, \
+             audio, webrtc, flv, limits",
             "m.toml:6:5: log.colour: unknown key; accepted in [log]: level, format",
         ],
     );
@@ -157,7 +157,7 @@ fn users_need_a_name_a_proof_and_known_keys() {
             "m.toml:2:27: auth.user.networks: found \"10.0.0.0/40\"; accepted: an address or a network such as \
              \"192.168.1.0/24\" or \"fd00::/8\"",
             "m.toml:3:12: auth.user.publish: found \"/x\"; accepted: a stream path of A-Z a-z 0-9 _ - . ~ / with * \
-             for any run of characters",
+             for any run of characters, or ~ and a regular expression such as \"~^ward/(.+)$\"",
             "m.toml:4:1: auth.user.raed: unknown key; did you mean `read`?",
             "m.toml:6:8: auth.user.name: found \"a:b\"; accepted: 1 to 256 bytes without ':' and control characters",
             "m.toml:7:7: auth.user.api: found 1; accepted: true or false",
@@ -217,6 +217,85 @@ fn password_files_hold_a_password_or_a_hash() {
     fs::remove_dir_all(&directory).unwrap();
     let missing = parse(&text).unwrap_err().to_string();
     assert!(missing.starts_with(&format!("{place} cannot be read: No such file")), "{missing}");
+}
+
+#[test]
+fn a_path_has_a_source_and_commands() {
+    let config = parse(
+        r#"
+        [[path]]
+        name = "ward/*"
+        source = "rtmp://10.0.0.9/live/$G1?user=a&pass=hunter2"
+        source_on_demand = true
+        source_on_demand_close_after_ms = 0
+        max_readers = 3
+        [[path]]
+        name = "patientStream"
+        override_publisher = false
+        run_on_demand = "ffmpeg -i 'a b' rtmp://127.0.0.1/$MTX_PATH"
+        run_on_demand_restart = true
+        run_on_undemand = "true"
+        [hooks]
+        run_on_connect = "logger connected"
+        "#,
+    )
+    .unwrap();
+    let [ward, patient] = config.paths.as_slice() else { panic!("two entries") };
+    assert!(matches!(&ward.source, Source::Pull(pull) if pull.scheme == Scheme::Rtmp));
+    let wait = |close_after| OnDemand { start_timeout: Duration::from_secs(10), close_after };
+    assert_eq!(ward.source_on_demand, Some(wait(Duration::ZERO)));
+    assert_eq!((ward.max_readers, patient.max_readers), (Some(3), None));
+    assert!(ward.override_publisher && !patient.override_publisher);
+    let (task, timing) = patient.on_demand.as_ref().unwrap();
+    assert_eq!(task.command.words(), ["ffmpeg", "-i", "a b", "rtmp://127.0.0.1/$MTX_PATH"]);
+    assert_eq!((task.restart, *timing), (true, wait(Duration::from_secs(10))));
+    assert_eq!(config.hooks.run_on_connect.as_ref().unwrap().words(), ["logger", "connected"]);
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let summary = config.summary();
+    for line in [
+        "  ward/*: from rtmp, on demand; at most 3 readers",
+        "  patientStream: one publisher at a time; runs a command on_demand, on_undemand",
+        "Commands for connections: on_connect",
+    ] {
+        assert!(summary.lines().any(|told| told == line), "{line:?} is not in\n{summary}");
+    }
+}
+
+#[test]
+fn keys_of_a_path_that_contradict_each_other_are_told() {
+    told(
+        concat!(
+            "[[path]]\nname = \"a\"\nsource_on_demand = true\nrun_on_undemand = \"true\"\n",
+            "[[path]]\nname = \"b/*\"\nsource = \"rtmp://h/a\"\nrun_on_init = \"true\"\nrun_on_demand = \"true\"\n",
+            "[[path]]\nname = \"a\"\n",
+            "[[path]]\nname = \"a/../b\"\n",
+        ),
+        &[
+            "m.toml:3:20: path.source_on_demand: is for sources that are URLs; a publisher comes when it comes \
+             (run_on_demand may call one)",
+            "m.toml:4:19: path.run_on_undemand: runs when run_on_demand has ended, which is not set",
+            "m.toml:7:10: path.source: a URL cannot run for every path that fits a pattern; accepted: \
+             source_on_demand = true, or one path as the name",
+            "m.toml:8:15: path.run_on_init: cannot run for every path that fits a pattern; accepted: with one path \
+             as the name",
+            "m.toml:9:17: path.run_on_demand: is for paths that somebody publishes; a source that is a URL has \
+             source_on_demand",
+            "m.toml:11:8: path.name: stands in line 2 already; accepted: one [[path]] for each name",
+            "m.toml:13:8: path.name: found a path with an empty, '.' or '..' segment; accepted: a path without one",
+        ],
+    );
+    told(
+        "[[path]]\nsource = \"udp://hunter2\"\nrun_on_read = \"curl 'hunter2\"\nmax_reader = 1\n",
+        &[
+            "m.toml:1:1: path.name: missing; accepted: a stream path of A-Z a-z 0-9 _ - . ~ / with * for any run of \
+             characters, or ~ and a regular expression such as \"~^ward/(.+)$\"",
+            "m.toml:2:10: path.source: found a URL of another kind; accepted: \"publisher\" or a URL such as \
+             \"rtmp://HOST/PATH\"",
+            "m.toml:3:15: path.run_on_read: found a command with a quotation mark that is not closed; accepted: a \
+             program and its arguments, split at spaces and quoted as in a shell",
+            "m.toml:4:1: path.max_reader: unknown key; did you mean `max_readers`?",
+        ],
+    );
 }
 
 #[test]
@@ -301,7 +380,7 @@ fn what_the_example_comments_out_is_valid_too() {
     let uncommented: Vec<_> = EXAMPLE.lines().map(live).collect();
     let text = uncommented.join("\n").replace("password_file = ", "# password_file = ");
     let config = parse(&text).unwrap();
-    assert_eq!(config.users.len(), 2, "{text}");
+    assert_eq!((config.users.len(), config.paths.len()), (2, 2), "{text}");
 }
 
 #[test]

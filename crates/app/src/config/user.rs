@@ -8,11 +8,12 @@ use std::path::Path;
 use ipnet::IpNet;
 use media::{Pii, StreamPath};
 
+use super::pattern::PathPattern;
 use super::problem::Problems;
 use super::raw::RawTable;
 use super::schema::UserEntry;
 use super::section::{Section, Settings};
-use super::value::{CREDENTIAL_BYTES, PasswordHash, PathPattern};
+use super::value::{CREDENTIAL_BYTES, PasswordHash};
 
 /// One door: who, from where, to what.
 #[derive(Clone, PartialEq, Eq, Debug)]
