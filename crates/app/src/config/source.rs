@@ -62,17 +62,21 @@ impl Source {
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
-        match scheme {
-            _ if !graphic => Err("a URL with spaces or other characters that must be percent-encoded"),
-            Scheme::Rtmp if authority.contains('@') => {
-                Err("an RTMP URL with a user in front of the host; RTMP takes ?user=NAME&pass=PASSWORD")
-            }
-            _ if !is_host(authority) => Err("a URL whose host or port is none"),
-            Scheme::Rtmp if path.trim_matches('/').split('?').next().is_none_or(str::is_empty) => {
-                Err("an RTMP URL without the name of a stream")
-            }
-            _ => Ok(Self::Pull(PullSource { scheme: *scheme, url: Pii(text.to_owned()) })),
+        let rtmp = *scheme == Scheme::Rtmp;
+        let named = path.trim_matches('/').split('?').next().is_some_and(|name| !name.is_empty());
+        if !graphic {
+            return Err("a URL with spaces or other characters that must be percent-encoded");
         }
+        if rtmp && authority.contains('@') {
+            return Err("an RTMP URL with a user in front of the host; RTMP takes ?user=NAME&pass=PASSWORD");
+        }
+        if !is_host(authority) {
+            return Err("a URL whose host or port is none");
+        }
+        if rtmp && !named {
+            return Err("an RTMP URL without the name of a stream");
+        }
+        Ok(Self::Pull(PullSource { scheme: *scheme, url: Pii(text.to_owned()) }))
     }
 }
 
