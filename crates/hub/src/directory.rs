@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use media::StreamPath;
 use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::access::{AccessRequest, Authorizer, Denied, UserName};
+use crate::paths::{AllAlike, PathPolicy, Paths};
 use crate::publisher::Publisher;
 use crate::rendition::TransformFactory;
-use crate::stream::{EndReason, OnEnd, Stream, StreamSnapshot, Totals, TotalsSnapshot};
+use crate::stream::{Admission, EndReason, Stream, StreamSnapshot, Totals, TotalsSnapshot, Watcher};
 use crate::subscription::{Join, Subscription, Wants};
 
 /// The hub's bounds.
@@ -83,6 +85,12 @@ pub enum HubError {
     /// [`Options::max_readers`] is reached.
     #[error("the stream has as many readers as it may ({0})")]
     TooManyReaders(usize),
+    /// Somebody publishes to the path, and who comes second is refused ([`PathPolicy::override_publisher`]).
+    #[error("somebody else publishes to this path")]
+    Taken,
+    /// Nobody but this process may publish to the path ([`PathPolicy::fed_here`]).
+    #[error("the server takes this path from a source of its own")]
+    FedHere,
     /// The server is closing.
     #[error("the server is closing")]
     Closing,
@@ -99,8 +107,13 @@ struct Shared {
     options: Options,
     transforms: Arc<dyn TransformFactory>,
     authorizer: Arc<dyn Authorizer>,
+    paths: Arc<dyn Paths>,
     streams: Mutex<Streams>,
     totals: Arc<Totals>,
+    /// Told when a stream can be read, or none can any more; who waits for one looks again.
+    appeared: Notify,
+    /// Places for readers who wait for a stream that has been sent for.
+    waiting: Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -130,14 +143,34 @@ impl Streams {
 }
 
 impl Hub {
-    /// A hub without streams.
+    /// A hub without streams, in which all paths are alike.
     pub fn new(
         options: Options,
         transforms: Arc<dyn TransformFactory>,
         authorizer: Arc<dyn Authorizer>,
     ) -> Self {
-        let streams = Mutex::new(Streams::default());
-        Self { shared: Arc::new(Shared { options, transforms, authorizer, streams, totals: Arc::default() }) }
+        Self::with_paths(options, transforms, authorizer, Arc::new(AllAlike))
+    }
+
+    /// A hub without streams, in which `paths` knows what is special about some.
+    pub fn with_paths(
+        options: Options,
+        transforms: Arc<dyn TransformFactory>,
+        authorizer: Arc<dyn Authorizer>,
+        paths: Arc<dyn Paths>,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                options,
+                transforms,
+                authorizer,
+                paths,
+                streams: Mutex::default(),
+                totals: Arc::default(),
+                appeared: Notify::new(),
+                waiting: Semaphore::new(options.max_readers.min(Semaphore::MAX_PERMITS)),
+            }),
+        }
     }
 
     /// Admits a publisher: [`Self::permit`] and [`PublishPermit::admit`] in one.
@@ -156,24 +189,71 @@ impl Hub {
     pub async fn permit(&self, request: PublishRequest) -> Result<PublishPermit, HubError> {
         let user = self.shared.authorizer.authorize(&request.access).await?;
         let path = request.access.path;
+        let policy = self.shared.paths.policy(&path);
+        if policy.fed_here {
+            return Err(HubError::FedHere);
+        }
         self.shared.streams.lock().has_room_for(&path, self.shared.options.max_streams)?;
-        Ok(PublishPermit { hub: self.clone(), path, user })
+        if !policy.override_publisher && self.find(&path)?.is_some_and(|stream| stream.is_published()) {
+            return Err(HubError::Taken);
+        }
+        Ok(PublishPermit { hub: self.clone(), path, user, policy })
     }
 
-    /// Admits a reader.
+    /// Becomes the publisher of a path for this process itself: a part of it takes the stream from somewhere else.
+    /// Nobody is asked.
+    ///
+    /// # Errors
+    /// [`HubError::TooManyStreams`], [`HubError::Closing`].
+    pub fn feed(&self, path: &StreamPath) -> Result<Publisher, HubError> {
+        let policy = PathPolicy { override_publisher: true, ..self.shared.paths.policy(path) };
+        PublishPermit { hub: self.clone(), path: path.clone(), user: None, policy }.admit()
+    }
+
+    /// Admits a reader. If the stream is not there and can be sent for ([`Paths::wanted`]), the reader waits for it.
     ///
     /// # Errors
     /// [`HubError`]; nothing has changed then.
     pub async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription, HubError> {
         let user = self.shared.authorizer.authorize(&request.access).await?;
-        let stream = {
-            let streams = self.shared.streams.lock();
-            if streams.closing {
-                return Err(HubError::Closing);
-            }
-            streams.by_path.get(&request.access.path).map(Arc::clone).ok_or(HubError::NotFound)?
+        let stream = match self.find(&request.access.path)? {
+            Some(stream) => stream,
+            None => self.wait_for(&request.access).await?,
         };
         Subscription::join(stream, Arc::clone(&self.shared.transforms), user, request.wants, request.join)
+    }
+
+    fn find(&self, path: &StreamPath) -> Result<Option<Arc<Stream>>, HubError> {
+        let streams = self.shared.streams.lock();
+        if streams.closing {
+            return Err(HubError::Closing);
+        }
+        Ok(streams.by_path.get(path).map(Arc::clone))
+    }
+
+    /// Sends for a stream and waits until it can be read.
+    async fn wait_for(&self, access: &AccessRequest) -> Result<Arc<Stream>, HubError> {
+        let shared = &self.shared;
+        let patience = shared.paths.wanted(access).ok_or(HubError::NotFound)?;
+        let most = shared.options.max_readers;
+        let _place = shared.waiting.try_acquire().map_err(|_| HubError::TooManyReaders(most))?;
+        let appears = async {
+            loop {
+                let mut appeared = std::pin::pin!(shared.appeared.notified());
+                // Before looking, or what appears between the two would wake nobody.
+                appeared.as_mut().enable();
+                match self.find(&access.path)? {
+                    Some(stream) if stream.is_available() => return Ok(stream),
+                    _ => appeared.await,
+                }
+            }
+        };
+        tokio::time::timeout(patience, appears).await.unwrap_or(Err(HubError::NotFound))
+    }
+
+    /// How many readers the stream of `path` has now.
+    pub fn readers(&self, path: &StreamPath) -> usize {
+        self.shared.streams.lock().by_path.get(path).map_or(0, |stream| stream.readers())
     }
 
     /// Whether a stream is there. For names that mean another stream when nobody publishes under them; who may know is
@@ -205,21 +285,26 @@ impl Hub {
         for stream in streams {
             stream.end(EndReason::ServerClosing);
         }
+        self.shared.appeared.notify_waiters();
     }
 
     fn forget(&self, stream: &Arc<Stream>) {
         self.shared.streams.lock().forget(stream.path(), stream);
     }
 
-    fn stream_to_feed(&self, path: &StreamPath) -> Result<Arc<Stream>, HubError> {
+    fn stream_to_feed(&self, path: &StreamPath, policy: PathPolicy) -> Result<Arc<Stream>, HubError> {
         let mut streams = self.shared.streams.lock();
         streams.has_room_for(path, self.shared.options.max_streams)?;
         if let Some(stream) = streams.by_path.get(path) {
             return Ok(Arc::clone(stream));
         }
-        let on_end = Box::new(Leave(Arc::downgrade(&self.shared)));
-        let stream =
-            Arc::new(Stream::new(path.clone(), self.shared.options, Arc::clone(&self.shared.totals), on_end));
+        let most = self.shared.options.max_readers;
+        let options = Options {
+            max_readers: policy.max_readers.map_or(most, |own| own.min(most)),
+            ..self.shared.options
+        };
+        let watcher = Box::new(Watch(Arc::downgrade(&self.shared)));
+        let stream = Arc::new(Stream::new(path.clone(), options, Arc::clone(&self.shared.totals), watcher));
         streams.by_path.insert(path.clone(), Arc::clone(&stream));
         Ok(stream)
     }
@@ -231,6 +316,7 @@ pub struct PublishPermit {
     hub: Hub,
     path: StreamPath,
     user: Option<UserName>,
+    policy: PathPolicy,
 }
 
 impl PublishPermit {
@@ -244,27 +330,50 @@ impl PublishPermit {
         self.user.as_ref()
     }
 
-    /// Becomes the path's publisher; the one that it has is evicted.
+    /// Becomes the path's publisher; the one that it has is evicted, unless the path is one where who comes second is
+    /// refused.
     ///
     /// # Errors
     /// [`HubError`]; nothing has changed then.
     pub fn admit(&self) -> Result<Publisher, HubError> {
         loop {
-            let stream = self.hub.stream_to_feed(&self.path)?;
-            // A stream that ended meanwhile has left the directory, or is about to.
-            if let Some((generation, evicted)) = stream.admit() {
-                return Ok(Publisher::new(stream, generation, evicted));
+            let stream = self.hub.stream_to_feed(&self.path, self.policy)?;
+            match stream.admit(self.policy.override_publisher) {
+                Admission::Granted(generation, evicted) => {
+                    return Ok(Publisher::new(stream, generation, evicted));
+                }
+                Admission::Taken => return Err(HubError::Taken),
+                // It has left the directory, or is about to.
+                Admission::Ended => self.hub.forget(&stream),
             }
-            self.hub.forget(&stream);
         }
     }
 }
 
-/// Takes an ended stream out of the directory.
+/// Tells what becomes of a stream, and takes it out of the directory when it has ended.
 #[derive(Debug)]
-struct Leave(Weak<Shared>);
+struct Watch(Weak<Shared>);
 
-impl OnEnd for Leave {
+impl Watcher for Watch {
+    fn available(&self, path: &StreamPath) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.paths.available(path);
+            shared.appeared.notify_waiters();
+        }
+    }
+
+    fn unavailable(&self, path: &StreamPath) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.paths.unavailable(path);
+        }
+    }
+
+    fn abandoned(&self, path: &StreamPath) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.paths.abandoned(path);
+        }
+    }
+
     fn ended(&self, path: &StreamPath, stream: &Stream) {
         if let Some(shared) = self.0.upgrade() {
             shared.streams.lock().forget(path, stream);

@@ -1,7 +1,8 @@
 //! Live streams in memory: who publishes, who reads, and what each reader is given.
 //!
-//! The hub knows neither protocols nor codecs nor users. It is given a [`TransformFactory`] (how to make a rendition)
-//! and an [`Authorizer`] (who may do what) at construction.
+//! The hub knows neither protocols nor codecs nor users. It is given a [`TransformFactory`] (how to make a rendition),
+//! an [`Authorizer`] (who may do what) and, if some paths are special, [`Paths`] (which, and who brings a stream that is
+//! asked for) at construction.
 //!
 //! ```text
 //! Publisher -> TrackWriter::write(Frame) -> Stream: stamp, keep the GOP, append to one log
@@ -24,6 +25,7 @@ mod clock;
 mod directory;
 mod frame;
 mod log;
+mod paths;
 mod publisher;
 mod rendition;
 mod stream;
@@ -32,6 +34,7 @@ mod subscription;
 pub use access::{AccessRequest, Action, Authorizer, Credentials, Denied, Protocol, UserName};
 pub use directory::{Hub, HubError, Options, PublishPermit, PublishRequest, SubscribeRequest};
 pub use frame::StreamFrame;
+pub use paths::{PathPolicy, Paths};
 pub use publisher::{Publisher, TrackWriter};
 pub use rendition::{Transform, TransformError, TransformFactory};
 pub use stream::{EndReason, StreamSnapshot, TotalsSnapshot, TrackSnapshot};

@@ -130,6 +130,8 @@ pub(crate) struct State {
     next_rendition: u32,
     generation: u64,
     publisher: Option<watch::Sender<Option<EndReason>>>,
+    /// Whether it has had a track.
+    available: bool,
     pub(crate) ended: Option<EndReason>,
     asked_for_keyframe: Option<Instant>,
 }
@@ -155,13 +157,30 @@ pub(crate) struct Stream {
     totals: Totals,
     /// The hub's own, over all streams that ever were.
     hub_totals: Arc<Totals>,
-    /// Called when the stream has ended, to take it out of the hub's directory.
-    on_end: Box<dyn OnEnd>,
+    watcher: Box<dyn Watcher>,
 }
 
-/// What a stream does when it ends.
-pub(crate) trait OnEnd: Send + Sync + fmt::Debug {
+/// Whom a stream tells what becomes of it.
+pub(crate) trait Watcher: Send + Sync + fmt::Debug {
+    /// It has its first track. Under the stream's lock.
+    fn available(&self, path: &StreamPath);
+    /// It has ended, and had a track. Under the stream's lock: another stream under the path cannot be there before.
+    fn unavailable(&self, path: &StreamPath);
+    /// Its last reader has left.
+    fn abandoned(&self, path: &StreamPath);
+    /// It has ended and belongs no longer in the directory.
     fn ended(&self, path: &StreamPath, stream: &Stream);
+}
+
+/// What becomes of somebody who wants to feed a stream.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// They are its publisher of this generation, and are told when they lose it.
+    Granted(u64, watch::Receiver<Option<EndReason>>),
+    /// Somebody else is, and keeps it.
+    Taken,
+    /// The stream has ended.
+    Ended,
 }
 
 impl Stream {
@@ -169,7 +188,7 @@ impl Stream {
         path: StreamPath,
         options: Options,
         hub_totals: Arc<Totals>,
-        on_end: Box<dyn OnEnd>,
+        watcher: Box<dyn Watcher>,
     ) -> Self {
         let bounds = Bounds { queue: options.queue, gop: options.gop_cache, bytes: options.log_bytes };
         Self {
@@ -185,6 +204,7 @@ impl Stream {
                 next_rendition: FIRST_RENDITION,
                 generation: 0,
                 publisher: None,
+                available: false,
                 ended: None,
                 asked_for_keyframe: None,
             }),
@@ -197,7 +217,7 @@ impl Stream {
             readers: AtomicUsize::new(0),
             totals: Totals::default(),
             hub_totals,
-            on_end,
+            watcher,
         }
     }
 
@@ -230,12 +250,25 @@ impl Stream {
         self.lock().clock.at(now)
     }
 
-    /// Admits a publisher; who published before is evicted. The half-dead connection of a phone that changed its
-    /// network must not lock its owner out ("stream busy", SRS #3180 #4173).
-    pub(crate) fn admit(&self) -> Option<(u64, watch::Receiver<Option<EndReason>>)> {
+    pub(crate) fn is_published(&self) -> bool {
+        self.lock().publisher.is_some()
+    }
+
+    /// Whether it can be read.
+    pub(crate) fn is_available(&self) -> bool {
+        let state = self.lock();
+        state.available && state.ended.is_none()
+    }
+
+    /// Admits a publisher; who published before is evicted if `evict`, as by default: the half-dead connection of a
+    /// phone that changed its network must not lock its owner out ("stream busy", SRS #3180 #4173).
+    pub(crate) fn admit(&self, evict: bool) -> Admission {
         let mut state = self.lock();
         if state.ended.is_some() {
-            return None;
+            return Admission::Ended;
+        }
+        if state.publisher.is_some() && !evict {
+            return Admission::Taken;
         }
         if let Some(previous) = state.publisher.take() {
             previous.send_replace(Some(EndReason::Replaced));
@@ -244,7 +277,7 @@ impl Stream {
         state.clock.publisher_changed();
         let (sender, receiver) = watch::channel(None);
         state.publisher = Some(sender);
-        Some((state.generation, receiver))
+        Admission::Granted(state.generation, receiver)
     }
 
     /// Ends the stream once the grace has passed, unless another publisher came. Without readers there is nobody to
@@ -286,9 +319,12 @@ impl Stream {
             if let Some(publisher) = state.publisher.take() {
                 publisher.send_replace(Some(reason));
             }
+            if state.available {
+                self.watcher.unavailable(&self.path);
+            }
         }
         self.head.send_modify(|_| {});
-        self.on_end.ended(&self.path, self);
+        self.watcher.ended(&self.path, self);
         tracing::info!(path = %self.path, %reason, "stream ended");
     }
 
@@ -301,6 +337,10 @@ impl Stream {
         if state.generation == generation {
             tracing::debug!(path = %self.path, codec = %info.codec(), "track");
             state.put_track(info, false);
+            if !state.available && state.ended.is_none() {
+                state.available = true;
+                self.watcher.available(&self.path);
+            }
             drop(state);
             self.head.send_modify(|_| {});
         }
@@ -405,7 +445,9 @@ impl Stream {
     }
 
     pub(crate) fn reader_left(&self) {
-        self.readers.fetch_sub(1, Ordering::Relaxed);
+        if self.readers.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.watcher.abandoned(&self.path);
+        }
     }
 
     pub(crate) fn readers(&self) -> usize {
