@@ -40,7 +40,8 @@ impl From<HubError> for Refusal {
             HubError::Denied(Denied::CredentialsNeeded | Denied::WrongCredentials) => {
                 StatusCode::UNAUTHORIZED
             }
-            HubError::Denied(Denied::NotPermitted) => StatusCode::FORBIDDEN,
+            HubError::Denied(Denied::NotPermitted) | HubError::FedHere => StatusCode::FORBIDDEN,
+            HubError::Taken => StatusCode::CONFLICT,
             HubError::NotFound => StatusCode::NOT_FOUND,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -350,6 +350,7 @@ impl Session {
             (_, HubError::Denied(Denied::Busy)) => StatusCode::ConnectRejected,
             (Action::Publish, HubError::Denied(_)) => StatusCode::PublishDenied,
             (Action::Read, HubError::Denied(_)) => StatusCode::PlayFailed,
+            (_, HubError::Taken | HubError::FedHere) => StatusCode::PublishBadName,
             (_, HubError::NotFound) => StatusCode::PlayStreamNotFound,
             (_, HubError::Closing) => StatusCode::ConnectClosed,
             _ => StatusCode::ConnectRejected,

@@ -7,6 +7,7 @@ mod id;
 mod live;
 mod muxer;
 mod session;
+mod watcher;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ pub use id::{SessionId, SessionIdError};
 pub use live::Entry;
 pub use muxer::HlsMuxer;
 pub use session::{Activity, Details, Route, RtpCounters, Session, SessionKind, Transport};
+pub use watcher::SessionWatcher;
 
 /// A session's place among the sessions; dropping it takes the session out.
 pub type SessionEntry = Entry<Session>;
@@ -49,12 +51,18 @@ pub struct Sessions {
     sessions: Live<Session>,
     muxers: Live<HlsMuxer>,
     counters: Arc<SessionCounters>,
+    watcher: Option<Arc<dyn SessionWatcher>>,
 }
 
 impl Sessions {
+    /// No sessions yet; `watcher` is told of those that come.
+    pub fn watched(watcher: Arc<dyn SessionWatcher>) -> Self {
+        Self { watcher: Some(watcher), ..Self::default() }
+    }
+
     /// Takes in a session that came from `remote` and does nothing yet.
     pub fn enter(&self, kind: SessionKind, remote: Pii<SocketAddr>) -> SessionEntry {
-        self.sessions.enter(Session::new(kind, remote, Arc::clone(&self.counters)))
+        self.sessions.enter(Session::new(kind, remote, Arc::clone(&self.counters), self.watcher.clone()))
     }
 
     /// Takes in an HLS muxer.
@@ -170,6 +178,53 @@ mod tests {
         for secret in ["203.0.113", "50000", "lihua", "room=3"] {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
+    }
+
+    #[derive(Debug, Default)]
+    struct Notes(parking_lot::Mutex<Vec<String>>);
+
+    impl SessionWatcher for Notes {
+        fn came(&self, session: &Session) {
+            self.0.lock().push(format!("came {:?}", session.kind));
+        }
+
+        fn began(&self, _: &Session, activity: &Activity) {
+            self.0.lock().push(format!("began {} {}", activity.action, activity.path));
+        }
+
+        fn ended(&self, _: &Session, activity: &Activity) {
+            self.0.lock().push(format!("ended {} {}", activity.action, activity.path));
+        }
+
+        fn left(&self, session: &Session) {
+            self.0.lock().push(format!("left {:?}", session.kind));
+        }
+    }
+
+    #[test]
+    fn a_watcher_is_told_in_pairs_whatever_becomes_of_a_session() {
+        let notes = Arc::new(Notes::default());
+        let sessions = Sessions::watched(Arc::clone(&notes) as _);
+        let told = || std::mem::take(&mut *notes.0.lock());
+        let entry = sessions.enter(SessionKind::Rtmp, remote());
+        entry.begin(activity(Action::Publish));
+        entry.begin(activity(Action::Read));
+        entry.idle();
+        entry.idle();
+        entry.begin(activity(Action::Read));
+        assert_eq!(
+            told(),
+            [
+                "came Rtmp",
+                "began publish ward/3",
+                "ended publish ward/3",
+                "began read ward/3",
+                "ended read ward/3",
+                "began read ward/3"
+            ]
+        );
+        drop(entry);
+        assert_eq!(told(), ["ended read ward/3", "left Rtmp"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use hub::{Action, Protocol, UserName};
 use media::{Pii, StreamPath};
 use parking_lot::Mutex;
 
-use super::{SessionCounters, SessionId};
+use super::{SessionCounters, SessionId, SessionWatcher};
 
 /// What a member of the list is. RTSP has connections and sessions apart (RFC 2326 §1.3): a session may outlive its
 /// connection, and each is a member.
@@ -76,6 +76,7 @@ pub struct Session {
     kicked: AtomicBool,
     waker: AtomicWaker,
     counters: Arc<SessionCounters>,
+    watcher: Option<Arc<dyn SessionWatcher>>,
 }
 
 /// Packets of RTP and RTCP (RFC 3550).
@@ -152,8 +153,13 @@ pub enum Transport {
 }
 
 impl Session {
-    pub(super) fn new(kind: SessionKind, remote: Pii<SocketAddr>, counters: Arc<SessionCounters>) -> Self {
-        Self {
+    pub(super) fn new(
+        kind: SessionKind,
+        remote: Pii<SocketAddr>,
+        counters: Arc<SessionCounters>,
+        watcher: Option<Arc<dyn SessionWatcher>>,
+    ) -> Self {
+        let session = Self {
             id: SessionId::random(),
             kind,
             remote,
@@ -166,7 +172,12 @@ impl Session {
             kicked: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             counters,
+            watcher,
+        };
+        if let Some(watcher) = &session.watcher {
+            watcher.came(&session);
         }
+        session
     }
 
     /// What is known of it now.
@@ -209,16 +220,32 @@ impl Session {
 
     /// Notes what it does from now on.
     pub fn begin(&self, activity: Activity) {
+        self.idle();
+        if let Some(watcher) = &self.watcher {
+            watcher.began(self, &activity);
+        }
         self.update(|details| details.activity = Some(activity));
     }
 
     /// Notes that it does nothing any more.
     pub fn idle(&self) {
-        self.update(|details| details.activity = None);
+        let before = self.details.lock().activity.take();
+        if let (Some(watcher), Some(activity)) = (&self.watcher, before) {
+            watcher.ended(self, &activity);
+        }
     }
 
     /// What is counted over all sessions.
     pub(crate) fn counters(&self) -> &SessionCounters {
         &self.counters
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.idle();
+        if let Some(watcher) = &self.watcher {
+            watcher.left(self);
+        }
     }
 }
