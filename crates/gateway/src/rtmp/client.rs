@@ -26,9 +26,12 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The path is not one that an RTMP URL can hold.
+    /// The path is not one that an RTMP URL can hold, or the URL is none.
     #[error("no RTMP URL can be made of the stream's path")]
     Path,
+    /// The name of the server is not known.
+    #[error("the server's name has no address")]
+    NoAddress,
     /// Nobody answered at the address.
     #[error("the server did not answer in time")]
     ConnectTimeout,
@@ -86,8 +89,25 @@ impl Client {
         Self::connect(server, path, Request::Play).await
     }
 
+    /// Connects to the server of an `rtmp://` URL and waits until it lets it play the URL's stream.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn play_url(url: &str) -> Result<Self, ClientError> {
+        let url = Url::parse(url).ok_or(ClientError::Path)?;
+        let server = address_of(&url).await.ok_or(ClientError::NoAddress)?;
+        let mut config = ClientConfig::new(Request::Play, url);
+        // Servers that have Opus give it to who can take it (enhanced RTMP v2), and no sound to others.
+        config.four_cc = vec![flv::FourCc::OPUS.0];
+        Self::open(server, config).await
+    }
+
     async fn connect(server: SocketAddr, path: &str, request: Request) -> Result<Self, ClientError> {
         let url = Url::parse(&format!("rtmp://{server}/{path}")).ok_or(ClientError::Path)?;
+        Self::open(server, ClientConfig::new(request, url)).await
+    }
+
+    async fn open(server: SocketAddr, config: ClientConfig) -> Result<Self, ClientError> {
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await;
         let stream = stream.map_err(|_| ClientError::ConnectTimeout)??;
         // A frame is written when it is due: Nagle would hold the end of it for an acknowledgement.
@@ -96,7 +116,7 @@ impl Client {
         let seed = getrandom::u64().unwrap_or_default();
         let mut client = Self {
             stream,
-            session: ClientSession::new(ClientConfig::new(request, url), seed, Instant::now()),
+            session: ClientSession::new(config, seed, Instant::now()),
             demuxer: Demuxer::new(),
             ready: false,
             outbox: Outbox::default(),
@@ -217,6 +237,13 @@ impl Client {
     }
 }
 
+/// The first address of a URL's host.
+async fn address_of(url: &Url) -> Option<SocketAddr> {
+    let host = (url.host.reveal().as_str(), url.port);
+    let addresses = tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::lookup_host(host)).await;
+    addresses.ok()?.ok()?.next()
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::Future;
@@ -228,13 +255,13 @@ mod tests {
         AccessRequest, Action, Authorizer, Denied, Hub, Transform, TransformError, TransformFactory, UserName,
     };
     use media::h264::{ParameterSets, avcc};
-    use media::{Codec, CodecConfig, Timestamp, TrackId};
+    use media::{Codec, CodecConfig, Pii, StreamPath, Timestamp, TrackId};
     use tokio::net::TcpListener;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::Sessions;
-    use crate::rtmp::{Context, Options, serve};
+    use crate::rtmp::{Context, Options, PullError, pull, serve};
 
     #[derive(Debug)]
     struct NoTransforms;
@@ -268,10 +295,17 @@ mod tests {
         server_with(Sessions::default()).await
     }
 
+    fn hub() -> Hub {
+        Hub::new(hub::Options::default(), Arc::new(NoTransforms), Arc::new(Doorman))
+    }
+
     async fn server_with(sessions: Sessions) -> SocketAddr {
+        server_of(hub(), sessions).await
+    }
+
+    async fn server_of(hub: Hub, sessions: Sessions) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let hub = Hub::new(hub::Options::default(), Arc::new(NoTransforms), Arc::new(Doorman));
         let context = Context { hub, sessions, options: Options::default() };
         tokio::spawn(serve(listener, context, CancellationToken::new()));
         address
@@ -328,6 +362,50 @@ mod tests {
             assert_eq!(got.payload, frame(number).payload, "frame {number}");
         }
         publishing.abort();
+    }
+
+    #[tokio::test]
+    async fn a_path_is_fed_with_another_servers_stream_until_that_ends() {
+        let impatient = hub::Options { grace: Duration::ZERO, ..hub::Options::default() };
+        let impatient = Hub::new(impatient, Arc::new(NoTransforms), Arc::new(Doorman));
+        let (there, here) = (server_of(impatient, Sessions::default()).await, hub());
+        let path = StreamPath::new("ward/3").unwrap();
+        let url = Pii(format!("rtmp://localhost:{}/open?user=a&pass=b", there.port()));
+        let nobody = pull(&here, &path, &url).await.unwrap_err();
+        assert_eq!(nobody.to_string(), "the server refused: NetStream.Play.StreamNotFound");
+        assert!(!here.has(&path), "a path without a track is not published");
+
+        let mut publisher = Client::publish(there, "open").await.unwrap();
+        publisher.send_tracks(&[track()]).unwrap();
+        let pulling = tokio::spawn({
+            let (here, path, url) = (here.clone(), path.clone(), url.clone());
+            async move { pull(&here, &path, &url).await }
+        });
+        let mut reader = None;
+        for number in 1..=100 {
+            publisher.send_frame(&track(), &frame(number)).unwrap();
+            let _ = tokio::time::timeout(Duration::from_millis(20), publisher.next()).await;
+            if here.has(&path) {
+                let local = server_of(here.clone(), Sessions::default()).await;
+                reader = Some(Client::play(local, "ward/3").await.unwrap());
+                break;
+            }
+        }
+        let mut reader = reader.expect("the stream came within two seconds");
+        assert_eq!(next(&mut reader).await, Event::Track(track()));
+        drop(publisher);
+        let ended = tokio::time::timeout(Duration::from_secs(5), pulling).await.unwrap().unwrap();
+        assert!(matches!(ended, Err(PullError::Client(ClientError::Ended))), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn a_url_without_a_known_host_is_told_without_being_repeated() {
+        for (url, expected) in [
+            ("rtmp://no-such-host.invalid/a?pass=hunter2", "the server's name has no address"),
+            ("http://h/hunter2", "no RTMP URL can be made of the stream's path"),
+        ] {
+            assert_eq!(Client::play_url(url).await.unwrap_err().to_string(), expected);
+        }
     }
 
     #[tokio::test]

@@ -37,11 +37,12 @@ impl Ingest {
             MediaKind::Data => return,
         }
         while let Some(event) = self.demuxer.poll_event() {
-            self.on_event(event);
+            self.event(event);
         }
     }
 
-    fn on_event(&mut self, event: Event) {
+    /// Takes what was demuxed elsewhere.
+    pub(super) fn event(&mut self, event: Event) {
         match event {
             Event::Track(info) => {
                 let writer = match info.kind() {

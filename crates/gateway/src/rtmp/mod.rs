@@ -4,6 +4,7 @@ mod client;
 mod ingest;
 mod listener;
 pub(crate) mod messages;
+mod pull;
 mod session;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::Sessions;
 
 pub use client::{Client, ClientError};
 pub use listener::serve;
+pub use pull::{PullError, pull};
 
 /// What an RTMP listener is set up with.
 #[derive(Clone, Debug)]
