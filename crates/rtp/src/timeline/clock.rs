@@ -56,8 +56,16 @@ impl StreamClock {
         ClockTrack(self.tracks.len() - 1)
     }
 
-    /// Takes a sender report of `track`. Reports before the track's first packet are ignored: their timestamp cannot
-    /// be unwrapped.
+    /// The packets of `track` that follow are those of another source: nothing that was learnt of its clock holds. The
+    /// next one is placed where it arrives, behind what was given out.
+    ///
+    /// # Panics
+    /// If `track` belongs to another clock.
+    pub fn restart(&mut self, track: ClockTrack) {
+        self.tracks[track.0].forget();
+    }
+
+    /// Takes a sender report of `track`; one that comes before the track's first packet counts with that packet.
     ///
     /// # Panics
     /// If `track` belongs to another clock.
@@ -94,6 +102,10 @@ impl StreamClock {
             clock.base = Some(clock.fine(delay));
         }
         clock.observe(arrival, delay);
+        if jumped && let Some(base) = self.beside(index) {
+            self.tracks[index].base = Some(self.tracks[index].fine(base));
+        }
+        let clock = &self.tracks[index];
         let (position, after) = (clock.position(ticks, self.lift), clock.latest.map(|latest| latest + 1));
         if let Some(behind) = after.filter(|after| jumped && *after > position) {
             self.lift += clock.nanos(behind - position);
@@ -112,15 +124,26 @@ impl StreamClock {
 
     /// The base that puts video beside audio by the capture times in the sender reports of both.
     fn by_reports(&self, index: usize) -> Option<i64> {
-        let video = &self.tracks[index];
-        let audio = self.tracks.iter().find(|track| track.audio)?;
-        let between = video.ntp_offset()?.checked_sub(audio.ntp_offset()?)?;
+        self.beside_track(index, self.tracks.iter().position(|track| track.audio)?)
+    }
+
+    /// The base that puts a track which begins beside one that is there. ffmpeg reports on each track before its first
+    /// packet, and pictures that wait for others are sent before the sound they belong to: by their arrival alone they
+    /// would be early for as long as slewing takes.
+    fn beside(&self, index: usize) -> Option<i64> {
+        let other_kind = |other: &usize| self.tracks[*other].audio != self.tracks[index].audio;
+        (0..self.tracks.len()).filter(other_kind).find_map(|other| self.beside_track(index, other))
+    }
+
+    fn beside_track(&self, index: usize, other: usize) -> Option<i64> {
+        let (track, other) = (&self.tracks[index], &self.tracks[other]);
+        let between = track.ntp_offset()?.checked_sub(other.ntp_offset()?)?;
         // The same difference as arrivals show it; what is left is how much longer one track's path takes.
-        let by_arrival = video.fastest()? - audio.fastest()?;
+        let by_arrival = track.fastest()? - other.fastest()?;
         if between.abs_diff(by_arrival) > PLAUSIBLE as u64 {
             return None;
         }
-        Some(audio.base_nanos()? + between)
+        Some(other.base_nanos()? + between)
     }
 
     /// Moves the track's base towards its target: in proportion to the error and to the media time that passed, or

@@ -191,6 +191,36 @@ fn rule_12_insane_reports_change_nothing() {
 }
 
 #[test]
+fn rule_12_reports_before_the_first_packets_put_the_tracks_together_at_once() {
+    for first in [0, 1] {
+        let mut sender = Sender::new();
+        for line in &mut sender.lines {
+            line.report_error = Some(0.0);
+        }
+        // Pictures are sent 80 ms before the sound that belongs to them: the encoder reorders them.
+        sender.lines[0].path = 0.1;
+        for index in [first, 1 - first] {
+            sender.report(index, 0.0);
+            sender.frame(index, 0.0);
+        }
+        assert!(sender.offset(0.0).abs() < 0.1, "at once: {} ms", sender.offset(0.0));
+        sender.run(0.02, 30.0, 0.0);
+        assert!(sender.offset(30.0).abs() < 5.0, "while both move: {} ms", sender.offset(30.0));
+    }
+}
+
+#[test]
+fn rule_7_a_source_that_begins_anew_a_little_earlier_is_placed_where_it_arrives() {
+    let mut sender = Sender::new();
+    sender.run(0.0, 20.0, 0.0);
+    // Five seconds back: too near to be taken for another source by its timestamps.
+    sender.lines[1].first = sender.lines[1].first.wrapping_sub(5 * 90_000);
+    sender.clock.restart(sender.lines[1].track);
+    sender.run(20.0, 25.0, 0.0);
+    assert!(sender.offset(25.0).abs() < 1.0, "{} ms", sender.offset(25.0));
+}
+
+#[test]
 fn one_contradicting_report_is_not_believed_three_are() {
     let mut sender = Sender::new();
     sender.lines.iter_mut().for_each(|line| line.report_error = Some(0.0));

@@ -28,6 +28,8 @@ pub(super) struct TrackClock {
     /// The smallest "arrival − media time" of the running and of the last window, in ns.
     fastest: [Option<i64>; 2],
     window_ends: i64,
+    /// A report that came before the first packet: its timestamp cannot be unwrapped yet.
+    early: Option<SenderReport>,
     report: Option<Report>,
     rival: Option<(Report, u8)>,
 }
@@ -49,6 +51,7 @@ impl TrackClock {
             latest: None,
             fastest: [None; 2],
             window_ends: i64::MIN,
+            early: None,
             report: None,
             rival: None,
         }
@@ -129,11 +132,25 @@ impl TrackClock {
         self.fastest = [None; 2];
         self.report = None;
         self.rival = None;
+        if let Some(early) = self.early.take() {
+            self.report(early);
+        }
+    }
+
+    /// The next packet is the first of another source.
+    pub(super) const fn forget(&mut self) {
+        self.ticks = None;
+        self.base = None;
+        self.early = None;
     }
 
     /// A sender report. One that contradicts what the sender said before counts only once it is confirmed.
     pub(super) fn report(&mut self, report: SenderReport) {
-        if report.ntp_nanos == 0 || self.ticks.is_none() {
+        if report.ntp_nanos == 0 {
+            return;
+        }
+        if self.ticks.is_none() {
+            self.early = Some(report);
             return;
         }
         let offset = report.ntp_nanos.saturating_sub(self.nanos(self.extend(report.rtp)));
