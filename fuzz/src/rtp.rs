@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use media::Rate;
 use media::h264::{annexb, avcc};
-use rtp::h264::{Depacketizer, MAX_ACCESS_UNIT, Packet, Packetizer, Popped};
+use rtp::h264::{Depacketizer, LARGEST_PAYLOAD, MAX_ACCESS_UNIT, Packetizer, Popped};
+use rtp::packet::{Header, Packet};
 use rtp::timeline::{SenderReport, StreamClock};
 
 use crate::h264::check_unit;
@@ -23,9 +24,13 @@ pub fn h264_depacketizer(input: &[u8]) {
         timestamp = timestamp.wrapping_add(if control & 4 == 0 { 0 } else { 3_000 });
         let payload = Bytes::copy_from_slice(payload);
         // A payload that is none costs its own access unit; what comes behind is still to be read.
-        let _ = depacketizer.push(Packet { sequence, timestamp, marker: control & 8 != 0, payload });
+        let _ = depacketizer.push(&packet(sequence, timestamp, control & 8 != 0, payload));
         drain(&mut depacketizer).iter().for_each(check_popped);
     }
+}
+
+fn packet(sequence: u16, timestamp: u32, marker: bool, payload: Bytes) -> Packet {
+    Packet { header: Header { marker, payload_type: 96, sequence, timestamp, ssrc: 1 }, payload }
 }
 
 /// Appends a packet in the form of [`h264_depacketizer`]: a control byte (bits 0 and 1: next, one lost, duplicate, late;
@@ -57,7 +62,7 @@ fn check_popped(popped: &Popped) {
 /// as it went into the packetizer.
 pub fn h264_round_trip(input: &[u8]) {
     let Some((&max, bytes)) = input.split_first_chunk() else { return };
-    let max = usize::from(u16::from_be_bytes(max)).clamp(64, 1_900);
+    let max = usize::from(u16::from_be_bytes(max)).clamp(64, LARGEST_PAYLOAD);
     // RFC 6184 §5.2 gives the types 0 and 24 to 31 another meaning in RTP, and F is not kept by FU-A (§5.8): there is
     // no way to send such NAL units.
     let sendable = |nal: &&[u8]| nal.first().is_some_and(|header| matches!(header & 0x9f, 1..=23));
@@ -71,7 +76,7 @@ pub fn h264_round_trip(input: &[u8]) {
         assert!(!payload.is_empty() && payload.len() <= max, "{} bytes of {max}", payload.len());
         let (sequence, marker) = (index as u16, index + 1 == payloads.len());
         let payload = Bytes::copy_from_slice(payload);
-        depacketizer.push(Packet { sequence, timestamp: 0, marker, payload }).expect("our own payloads");
+        depacketizer.push(&packet(sequence, 0, marker, payload)).expect("our own payloads");
         popped.extend(drain(&mut depacketizer));
     }
     assert_eq!(popped, [Popped::AccessUnit { timestamp: 0, unit }]);

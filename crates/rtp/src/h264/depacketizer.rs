@@ -7,24 +7,12 @@ use media::h264::avcc::{AccessUnit, access_unit};
 use thiserror::Error;
 
 use super::{FU_A, FU_END, FU_START, NRI_MASK, STAP_A, TYPE_MASK};
+use crate::packet::{Header, Packet};
 
 /// The largest access unit in bytes. A 4K random access point at 100 Mbit/s stays below 2 MiB.
 pub const MAX_ACCESS_UNIT: usize = 4 << 20;
 /// The most NAL units of one access unit.
 const MAX_NALS: usize = 1_024;
-
-/// An RTP packet, as far as H.264 needs it.
-#[derive(Clone, Debug)]
-pub struct Packet {
-    /// Sequence number (RFC 3550 §5.1).
-    pub sequence: u16,
-    /// Timestamp in 1/90,000 s.
-    pub timestamp: u32,
-    /// The last packet of an access unit (RFC 6184 §5.1), as the sender says.
-    pub marker: bool,
-    /// The payload without RTP padding.
-    pub payload: Bytes,
-}
 
 /// What came out.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,24 +87,36 @@ impl Depacketizer {
     ///
     /// # Errors
     /// [`DepacketizeError`] for a payload that is none; the depacketizer goes on with the next random access point.
-    pub fn push(&mut self, packet: Packet) -> Result<(), DepacketizeError> {
-        if !self.follows(packet.sequence) {
+    pub fn push(&mut self, packet: &Packet) -> Result<(), DepacketizeError> {
+        let Header { sequence, timestamp, marker, .. } = packet.header;
+        if !self.follows(sequence) {
             return Ok(());
         }
-        if self.timestamp.is_some_and(|timestamp| timestamp != packet.timestamp) {
+        if self.timestamp.is_some_and(|last| last != timestamp) {
             self.finish();
         }
-        self.timestamp = Some(packet.timestamp);
+        self.timestamp = Some(timestamp);
         // An empty packet only counts as a sequence number: probes and keep-alives of browsers (SRS #4160).
-        let taken = if packet.payload.is_empty() { Ok(()) } else { self.payload(&packet) };
+        let taken = if packet.payload.is_empty() { Ok(()) } else { self.payload(packet) };
         if taken.is_err() {
             self.lose();
         }
-        if packet.marker && !self.markers_lie {
-            self.ended = Some(packet.timestamp);
-            self.finish();
+        // Behind parameter sets alone a marker lies about nothing: cameras mark each of the NAL units in front of an IDR.
+        if marker && !self.markers_lie && self.finish() {
+            self.ended = Some(timestamp);
         }
         taken
+    }
+
+    /// The packets that follow are those of another source: sequence numbers and timestamps start anew.
+    pub fn restart(&mut self) {
+        self.last = None;
+        self.timestamp = None;
+        self.ended = None;
+        self.nals.clear();
+        self.size = 0;
+        self.lose();
+        self.broken = false;
     }
 
     /// What is complete.
@@ -140,11 +140,12 @@ impl Depacketizer {
     }
 
     fn payload(&mut self, packet: &Packet) -> Result<(), DepacketizeError> {
-        if self.ended == Some(packet.timestamp) && self.nals.is_empty() && self.fragment.is_none() {
+        let Header { sequence, timestamp, .. } = packet.header;
+        if self.ended == Some(timestamp) && self.nals.is_empty() && self.fragment.is_none() {
             self.markers_lie = true;
             self.lose();
         }
-        let (sequence, payload) = (packet.sequence, &packet.payload);
+        let payload = &packet.payload;
         match payload[0] & TYPE_MASK {
             1..=23 => self.nal(sequence, payload.clone()),
             STAP_A => self.aggregate(sequence, payload),
@@ -224,7 +225,8 @@ impl Depacketizer {
         self.lose_unit();
     }
 
-    fn finish(&mut self) {
+    /// Gives out what was collected; true if there was a slice in it.
+    fn finish(&mut self) -> bool {
         if self.fragment.take().is_some() {
             self.lose_unit();
         }
@@ -234,8 +236,9 @@ impl Depacketizer {
         let (Some(timestamp), Some(mut unit)) =
             (self.timestamp.take(), access_unit(nals.iter().map(|nal| &nal[..])))
         else {
-            return;
+            return broken;
         };
+        let picture = broken || !unit.payload.is_empty();
         self.waiting &= broken || !unit.random_access;
         if self.waiting {
             unit.payload = Bytes::new();
@@ -244,6 +247,7 @@ impl Depacketizer {
         if !unit.payload.is_empty() || !unit.sets.is_empty() {
             self.out.push_back(Popped::AccessUnit { timestamp, unit });
         }
+        picture
     }
 }
 
@@ -262,6 +266,11 @@ mod tests {
         }
     }
 
+    fn packet(sequence: u16, timestamp: u32, marker: bool, payload: impl Into<Bytes>) -> Packet {
+        let header = Header { marker, payload_type: 96, sequence, timestamp, ssrc: 1 };
+        Packet { header, payload: payload.into() }
+    }
+
     /// A picture of `len` bytes and its packets.
     fn picture(number: u32, idr: bool, len: usize, sequence: &mut u16) -> (Bytes, Vec<Packet>) {
         let mut nal = vec![if idr { 0x65 } else { 0x41 }];
@@ -271,8 +280,7 @@ mod tests {
         let last = payloads.len() - 1;
         let packets = payloads.iter().enumerate().map(|(i, bytes)| {
             *sequence = sequence.wrapping_add(1);
-            let payload = Bytes::copy_from_slice(bytes);
-            Packet { sequence: *sequence, timestamp: number * 3_600, marker: i == last, payload }
+            packet(*sequence, number * 3_600, i == last, Bytes::copy_from_slice(bytes))
         });
         let packets = packets.collect();
         (payload, packets)
@@ -281,7 +289,7 @@ mod tests {
     fn feed(depacketizer: &mut Depacketizer, packets: impl IntoIterator<Item = Packet>) -> Vec<Popped> {
         let mut out = Vec::new();
         for packet in packets {
-            let _ = depacketizer.push(packet);
+            let _ = depacketizer.push(&packet);
             out.extend(std::iter::from_fn(|| depacketizer.pop()));
         }
         out
@@ -335,7 +343,7 @@ mod tests {
         let (mut sequence, mut depacketizer) = (0, Depacketizer::new());
         let (first, mut packets) = picture(0, true, 3_000, &mut sequence);
         sequence += 1;
-        packets.push(Packet { sequence, timestamp: 0, marker: false, payload: Bytes::new() });
+        packets.push(packet(sequence, 0, false, Bytes::new()));
         packets.push(packets[1].clone());
         let (second, more) = picture(1, false, 100, &mut sequence);
         packets.extend(more);
@@ -347,7 +355,10 @@ mod tests {
         let (mut sequence, mut depacketizer) = (0, Depacketizer::new());
         let (first, packets) = picture(0, true, 100, &mut sequence);
         let (second, more) = picture(1, false, 100, &mut sequence);
-        let unmarked = packets.into_iter().map(|packet| Packet { marker: false, ..packet });
+        let unmarked = packets.into_iter().map(|mut packet| {
+            packet.header.marker = false;
+            packet
+        });
         assert_eq!(payloads(&feed(&mut depacketizer, unmarked.chain(more))), [first, second]);
     }
 
@@ -360,8 +371,7 @@ mod tests {
             let slices: Vec<Vec<u8>> = (0..2).map(|i| vec![0x65, 0x88, i + 1, number as u8 + 1]).collect();
             for slice in &slices {
                 sequence += 1;
-                let payload = Bytes::copy_from_slice(slice);
-                let packet = Packet { sequence, timestamp: number * 3_600, marker: true, payload };
+                let packet = packet(sequence, number * 3_600, true, Bytes::copy_from_slice(slice));
                 out.extend(feed(&mut depacketizer, [packet]));
             }
             pictures.push(avcc::write(slices.iter().map(|s| &s[..])));
@@ -375,14 +385,9 @@ mod tests {
 
     #[test]
     fn payloads_of_other_modes_and_broken_sizes_are_errors() {
-        let packet = |sequence, bytes: &'static [u8]| Packet {
-            sequence,
-            timestamp: 0,
-            marker: false,
-            payload: Bytes::from_static(bytes),
-        };
+        let packet = |sequence, bytes: &'static [u8]| packet(sequence, 0, false, bytes);
         let mut depacketizer = Depacketizer::new();
-        let kind = |error| depacketizer.push(error).unwrap_err();
+        let kind = |error| depacketizer.push(&error).unwrap_err();
         let errors: Vec<_> =
             [packet(1, &[25, 0]), packet(2, &[0x78, 0, 9, 0x67]), packet(3, &[0x7c])].map(kind).into();
         assert_eq!(
@@ -403,8 +408,7 @@ mod tests {
         for sequence in 1..200 {
             let mut payload = body.to_vec();
             payload[1] = if sequence == 1 { 0x85 } else { 0x05 };
-            let packet = Packet { sequence, timestamp: 0, marker: false, payload: payload.into() };
-            refused += usize::from(depacketizer.push(packet).is_err());
+            refused += usize::from(depacketizer.push(&packet(sequence, 0, false, payload)).is_err());
         }
         assert_eq!(refused, 1, "once, then the rest has no beginning");
     }
@@ -416,8 +420,8 @@ mod tests {
                 (0_u16..40, 0_u32..4, any::<bool>(), prop::collection::vec(any::<u8>(), 0..40)), 0..60),
         ) {
             let mut depacketizer = Depacketizer::new();
-            let packets = packets.into_iter().map(|(sequence, timestamp, marker, payload)| Packet {
-                sequence, timestamp, marker, payload: payload.into(),
+            let packets = packets.into_iter().map(|(sequence, timestamp, marker, payload)| {
+                packet(sequence, timestamp, marker, payload)
             });
             for payload in payloads(&feed(&mut depacketizer, packets)) {
                 prop_assert!(avcc::nals(&payload, 4).all(|nal| nal.is_ok()));

@@ -3,7 +3,7 @@
 mod depacketizer;
 mod packetizer;
 
-pub use depacketizer::{DepacketizeError, Depacketizer, MAX_ACCESS_UNIT, Packet, Popped};
+pub use depacketizer::{DepacketizeError, Depacketizer, MAX_ACCESS_UNIT, Popped};
 pub use packetizer::{DEFAULT_MAX_PAYLOAD, LARGEST_PAYLOAD, Packetizer};
 
 /// Aggregation packet with one timestamp (RFC 6184 §5.7.1).
