@@ -9,11 +9,13 @@
 //! | [`h264`] | canonical access units <-> single NAL unit packets, STAP-A and FU-A |
 //! | [`aac`] | AAC access units <-> MPEG4-GENERIC; MP4A-LATM -> AAC access units |
 //! | [`opus`] | one Opus packet <-> one RTP payload |
+//! | [`g711`] | bytes of G.711 <-> one RTP payload |
 //! | [`sender`] | one reader: headers in front of shared payloads, sender reports |
 //! | [`timeline`] | RTP timestamps, arrival times and sender reports -> [`media::Timestamp`] |
 #![forbid(unsafe_code)]
 
 pub mod aac;
+pub mod g711;
 pub mod h264;
 pub mod opus;
 pub mod packet;
