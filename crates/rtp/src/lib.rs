@@ -11,6 +11,7 @@
 //! | [`opus`] | one Opus packet <-> one RTP payload |
 //! | [`g711`] | bytes of G.711 <-> one RTP payload |
 //! | [`sender`] | one reader: headers in front of shared payloads, sender reports |
+//! | [`receiver`] | one publisher: packets of all its tracks -> frames on one timeline, receiver reports |
 //! | [`timeline`] | RTP timestamps, arrival times and sender reports -> [`media::Timestamp`] |
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,8 @@ pub mod h264;
 pub mod opus;
 pub mod packet;
 mod payloads;
+mod random;
+pub mod receiver;
 pub mod rtcp;
 pub mod sender;
 pub mod timeline;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use media::{Pii, Rate, Timestamp};
 
 use crate::packet::Header;
+use crate::random::{cname, mix};
 use crate::{Payloads, rtcp};
 
 /// At least this long between two reports of a track (RFC 3550 §6.2).
@@ -39,8 +40,7 @@ impl ReaderClock {
     /// The clock of a reader that came at `now`, which is `unix` after 1970. `seed` is a random number of the session:
     /// the name must not tell who it is (RFC 7022 §4.2).
     pub fn new(seed: u64, now: Instant, unix: Duration) -> Self {
-        let cname = format!("{:016x}{:08x}", mix(seed ^ 1), mix(seed ^ 2) as u32);
-        Self { start: now, unix, line: None, cname }
+        Self { start: now, unix, line: None, cname: cname(seed) }
     }
 
     /// The name of all tracks (RFC 3550 §6.5.1).
@@ -214,14 +214,6 @@ impl Sender {
         let cname = Pii(clock.cname.clone());
         rtcp::Packet::SourceDescription(vec![rtcp::Chunk { ssrc: self.ssrc, cname }])
     }
-}
-
-/// SplitMix64: one given random number becomes several.
-const fn mix(seed: u64) -> u64 {
-    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! H.264 in RTP (RFC 6184, packetization-mode 1).
 
+mod decode_times;
 mod depacketizer;
 mod packetizer;
 
+pub use decode_times::DecodeTimes;
 pub use depacketizer::{DepacketizeError, Depacketizer, MAX_ACCESS_UNIT, Popped};
 pub use packetizer::{DEFAULT_MAX_PAYLOAD, LARGEST_PAYLOAD, Packetizer};
 

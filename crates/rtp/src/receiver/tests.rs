@@ -1,0 +1,1 @@
+//! A publisher with several tracks against the receiver.
