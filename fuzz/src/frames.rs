@@ -39,16 +39,17 @@ impl Planned<'_> {
 }
 
 /// Four bytes of start, then a control byte for each frame (bit 0: picture; bit 1: random access; the upper four: the
-/// body is repeated 2 to the power of so many times, up to 128 KiB), four of step, two of composition, two of length, and the
-/// body.
+/// body is repeated 2 to the power of so many times, as long as all have not 1 MiB together), four of step, two of
+/// composition, two of length, and the body.
 pub(crate) fn plan(input: &[u8]) -> (u32, Vec<Planned<'_>>) {
-    const LONGEST: usize = 1 << 17;
+    let mut budget = 1_usize << 20;
     let Some((start, mut rest)) = input.split_first_chunk() else { return (0, Vec::new()) };
     let mut plan = Vec::new();
     while let Some((&[control, s3, s2, s1, s0, c1, c0, l1, l0], after)) = rest.split_first_chunk() {
         let len = usize::from(u16::from_be_bytes([l1, l0])).min(after.len());
         let (body, after) = after.split_at(len);
-        let times = (1 << (control >> 4)).min(LONGEST / body.len().max(1)).max(1);
+        let times = (1 << (control >> 4)).min(budget / body.len().max(1)).max(1);
+        budget = budget.saturating_sub(times * body.len());
         plan.push(Planned {
             video: control & 1 != 0,
             random_access: control & 1 == 0 || control & 2 != 0,
