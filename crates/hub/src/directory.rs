@@ -210,17 +210,27 @@ impl Hub {
         PublishPermit { hub: self.clone(), path: path.clone(), user: None, policy }.admit()
     }
 
-    /// Admits a reader. If the stream is not there and can be sent for ([`Paths::wanted`]), the reader waits for it.
+    /// Admits a reader: [`Self::permit_read`] and [`ReadPermit::admit`] in one.
     ///
     /// # Errors
     /// [`HubError`]; nothing has changed then.
     pub async fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription, HubError> {
-        let user = self.shared.authorizer.authorize(&request.access).await?;
-        let stream = match self.find(&request.access.path)? {
-            Some(stream) => stream,
-            None => self.wait_for(&request.access).await?,
-        };
-        Subscription::join(stream, Arc::clone(&self.shared.transforms), user, request.wants, request.join)
+        let SubscribeRequest { access, wants, join } = request;
+        self.permit_read(access).await?.admit(wants, join).await
+    }
+
+    /// Asks whether somebody may read, and takes nothing yet: many who watch by HLS share one subscription.
+    ///
+    /// # Errors
+    /// [`HubError::Denied`]; whether there is a stream is told by [`ReadPermit::admit`].
+    pub async fn permit_read(&self, access: AccessRequest) -> Result<ReadPermit, HubError> {
+        let user = self.shared.authorizer.authorize(&access).await?;
+        Ok(ReadPermit { hub: self.clone(), path: access.path.clone(), access: Some(access), user })
+    }
+
+    /// The permit of a part of this process that asks whoever it passes the stream on to.
+    pub fn permit_own_read(&self, path: StreamPath) -> ReadPermit {
+        ReadPermit { hub: self.clone(), path, access: None, user: None }
     }
 
     fn find(&self, path: &StreamPath) -> Result<Option<Arc<Stream>>, HubError> {
@@ -347,6 +357,42 @@ impl PublishPermit {
                 Admission::Ended => self.hub.forget(&stream),
             }
         }
+    }
+}
+
+/// The right to become a reader of a path.
+#[derive(Clone, Debug)]
+pub struct ReadPermit {
+    hub: Hub,
+    path: StreamPath,
+    /// `None`: this process itself, which sends for no stream.
+    access: Option<AccessRequest>,
+    user: Option<UserName>,
+}
+
+impl ReadPermit {
+    /// The path that it is for.
+    pub const fn path(&self) -> &StreamPath {
+        &self.path
+    }
+
+    /// As whom the authorizer knows the reader, if it asked for credentials.
+    pub const fn user(&self) -> Option<&UserName> {
+        self.user.as_ref()
+    }
+
+    /// Takes the stream. If it is not there and can be sent for ([`Paths::wanted`]), waits for it.
+    ///
+    /// # Errors
+    /// [`HubError`]; nothing has changed then.
+    pub async fn admit(&self, wants: Wants, join: Join) -> Result<Subscription, HubError> {
+        let stream = match (self.hub.find(&self.path)?, &self.access) {
+            (Some(stream), _) => stream,
+            (None, Some(access)) => self.hub.wait_for(access).await?,
+            (None, None) => return Err(HubError::NotFound),
+        };
+        let transforms = Arc::clone(&self.hub.shared.transforms);
+        Subscription::join(stream, transforms, self.user.clone(), wants, join)
     }
 }
 

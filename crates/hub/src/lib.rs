@@ -32,7 +32,7 @@ mod stream;
 mod subscription;
 
 pub use access::{AccessRequest, Action, Authorizer, Credentials, Denied, Protocol, UserName};
-pub use directory::{Hub, HubError, Options, PublishPermit, PublishRequest, SubscribeRequest};
+pub use directory::{Hub, HubError, Options, PublishPermit, PublishRequest, ReadPermit, SubscribeRequest};
 pub use frame::StreamFrame;
 pub use paths::{PathPolicy, Paths};
 pub use publisher::{Publisher, TrackWriter};

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::Kind;
+use media::{Kind, Timestamp};
 
 use crate::frame::StreamFrame;
 
@@ -29,11 +29,38 @@ pub(crate) struct Log {
     bytes: usize,
     /// Position of the newest video random access point, while it is kept.
     random_access: Option<u64>,
+    gops: Gops,
+}
+
+/// The lengths of the last GOPs: a reader's request for a random access point makes a short one among them.
+#[derive(Debug, Default)]
+struct Gops {
+    began: Option<Timestamp>,
+    lengths: VecDeque<Duration>,
+}
+
+impl Gops {
+    const REMEMBERED: usize = 4;
+
+    fn begin(&mut self, at: Timestamp) {
+        let length = self.began.replace(at).and_then(|began| at.minus(began).to_duration());
+        self.lengths.extend(length);
+        if self.lengths.len() > Self::REMEMBERED {
+            self.lengths.pop_front();
+        }
+    }
 }
 
 impl Log {
     pub(crate) const fn new(bounds: Bounds) -> Self {
-        Self { bounds, frames: VecDeque::new(), first: 0, bytes: 0, random_access: None }
+        Self {
+            bounds,
+            frames: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            random_access: None,
+            gops: Gops { began: None, lengths: VecDeque::new() },
+        }
     }
 
     /// The position that the next frame will have.
@@ -49,6 +76,11 @@ impl Log {
     /// Where a reader can start decoding video, if that is kept.
     pub(crate) const fn random_access(&self) -> Option<u64> {
         self.random_access
+    }
+
+    /// The longest of the last GOPs; `None` after fewer than two.
+    pub(crate) fn gop(&self) -> Option<Duration> {
+        self.gops.lengths.iter().max().copied().filter(|_| self.gops.lengths.len() >= 2)
     }
 
     /// The frame at `position`, if it is kept.
@@ -67,6 +99,7 @@ impl Log {
         let now = frame.arrived();
         if frame.track().kind() == Kind::Video && frame.frame().random_access {
             self.random_access = Some(self.end());
+            self.gops.begin(frame.frame().dts);
         }
         self.bytes += frame.frame().payload.len();
         self.frames.push_back(frame);

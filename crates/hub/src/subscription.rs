@@ -224,6 +224,11 @@ impl Subscription {
         self.stream.age()
     }
 
+    /// From one random access point of the pictures to the next: the longest of the last few, once there were some.
+    pub fn gop(&self) -> Option<Duration> {
+        self.stream.lock().log.gop()
+    }
+
     /// Asks the publisher for a random access point: this reader cannot go on without, or not well. Throttled for the
     /// stream as a whole; a publisher that cannot be asked (RTMP) is not.
     pub fn request_keyframe(&self) {

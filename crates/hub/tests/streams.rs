@@ -377,3 +377,33 @@ async fn the_number_of_streams_and_readers_is_bounded() {
     drop(reader);
     assert!(hub.subscribe(request).await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_to_read_takes_nothing_until_it_is_used() {
+    let hub = hub();
+    let permit = hub.permit_read(access(Action::Read, "ward")).await.unwrap();
+    assert_eq!(permit.user(), Some(&Pii("li".to_owned())));
+    let wants = || Wants { video: vec![Codec::H264], audio: vec![] };
+    assert_eq!(permit.admit(wants(), Join::Gop).await.unwrap_err(), HubError::NotFound);
+    let publisher = publish(&hub, "ward").await;
+    let video = publisher.add_track(h264_config(31));
+    write(&video, 0, true);
+    let own = hub.permit_own_read(permit.path().clone());
+    for permit in [permit, own] {
+        let mut reader = permit.admit(wants(), Join::Gop).await.unwrap();
+        assert_eq!(drain(&mut reader), ["H264", "0@0"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_of_the_last_gops_is_known() {
+    let hub = hub();
+    let publisher = publish(&hub, "ward").await;
+    let video = publisher.add_track(h264_config(31));
+    let reader = subscribe(&hub, "ward", Join::Live).await;
+    for (at, gop) in [(0, None), (2_000, None), (2_300, Some(2_000)), (4_400, Some(2_100))] {
+        advance(Duration::from_millis(10)).await;
+        write(&video, at, true);
+        assert_eq!(reader.gop(), gop.map(Duration::from_millis), "{at}");
+    }
+}
