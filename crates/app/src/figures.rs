@@ -32,7 +32,7 @@ impl Figures {
         let streams = self.hub.snapshot();
         let renditions =
             |stream: &StreamSnapshot| stream.tracks.iter().filter(|track| track.rendition).count();
-        let published = streams.iter().filter(|stream| stream.published).count();
+        let published = streams.iter().filter(|stream| stream.published_since.is_some()).count();
         let subscribers = streams.iter().map(|stream| stream.readers).sum();
         for (name, help, value) in [
             (
@@ -50,6 +50,7 @@ impl Figures {
         for (name, help, value) in [
             ("medley_frames_in", "Frames of publishers since the start", totals.frames_in),
             ("medley_frame_bytes_in", "Payload bytes of those frames", totals.bytes_in),
+            ("medley_frame_bytes_out", "Payload bytes that subscribers were given", totals.bytes_out),
             ("medley_frames_dropped", "Frames that slow subscribers were not given", totals.frames_dropped),
         ] {
             counter(encoder, name, help, value)?;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use media::{Codec, CodecConfig, Frame, Kind, StreamPath, Timestamp, TrackId, TrackInfo};
 use parking_lot::{Mutex, MutexGuard};
@@ -45,8 +45,8 @@ impl fmt::Display for EndReason {
 /// A track as metrics and API show it.
 #[derive(Clone, Debug)]
 pub struct TrackSnapshot {
-    /// The track's codec.
-    pub codec: Codec,
+    /// Codec and parameters.
+    pub info: Arc<TrackInfo>,
     /// Whether it is derived from another track.
     pub rendition: bool,
 }
@@ -56,8 +56,8 @@ pub struct TrackSnapshot {
 pub struct StreamSnapshot {
     /// The stream's name.
     pub path: StreamPath,
-    /// Whether somebody feeds it now.
-    pub published: bool,
+    /// Since when the publisher that it has feeds it; `None`: it waits for one to come back.
+    pub published_since: Option<SystemTime>,
     /// Its tracks now.
     pub tracks: Vec<TrackSnapshot>,
     /// How many subscriptions there are.
@@ -71,6 +71,8 @@ pub struct StreamSnapshot {
 pub struct TotalsSnapshot {
     /// Payload bytes that publishers gave.
     pub bytes_in: u64,
+    /// Payload bytes that readers were given, each reader's counted.
+    pub bytes_out: u64,
     /// Frames that publishers gave.
     pub frames_in: u64,
     /// Frames that slow readers were not given.
@@ -80,6 +82,7 @@ pub struct TotalsSnapshot {
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
     bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
     frames_in: AtomicU64,
     frames_dropped: AtomicU64,
 }
@@ -89,6 +92,7 @@ impl Totals {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TotalsSnapshot {
             bytes_in: read(&self.bytes_in),
+            bytes_out: read(&self.bytes_out),
             frames_in: read(&self.frames_in),
             frames_dropped: read(&self.frames_dropped),
         }
@@ -129,11 +133,18 @@ pub(crate) struct State {
     renditions: Vec<Weak<Lease>>,
     next_rendition: u32,
     generation: u64,
-    publisher: Option<watch::Sender<Option<EndReason>>>,
+    publisher: Option<Feeder>,
     /// Whether it has had a track.
     available: bool,
     pub(crate) ended: Option<EndReason>,
     asked_for_keyframe: Option<Instant>,
+}
+
+/// The publisher that a stream has.
+#[derive(Debug)]
+struct Feeder {
+    since: SystemTime,
+    evict: watch::Sender<Option<EndReason>>,
 }
 
 #[derive(Debug)]
@@ -271,12 +282,12 @@ impl Stream {
             return Admission::Taken;
         }
         if let Some(previous) = state.publisher.take() {
-            previous.send_replace(Some(EndReason::Replaced));
+            previous.evict.send_replace(Some(EndReason::Replaced));
         }
         state.generation += 1;
         state.clock.publisher_changed();
-        let (sender, receiver) = watch::channel(None);
-        state.publisher = Some(sender);
+        let (evict, receiver) = watch::channel(None);
+        state.publisher = Some(Feeder { since: SystemTime::now(), evict });
         Admission::Granted(state.generation, receiver)
     }
 
@@ -317,7 +328,7 @@ impl Stream {
             }
             state.ended = Some(reason);
             if let Some(publisher) = state.publisher.take() {
-                publisher.send_replace(Some(reason));
+                publisher.evict.send_replace(Some(reason));
             }
             if state.available {
                 self.watcher.unavailable(&self.path);
@@ -454,6 +465,12 @@ impl Stream {
         self.readers.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn count_out(&self, bytes: u64) {
+        for totals in [&self.totals, &*self.hub_totals] {
+            totals.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn count_dropped(&self, frames: u64) {
         for totals in [&self.totals, &*self.hub_totals] {
             totals.frames_dropped.fetch_add(frames, Ordering::Relaxed);
@@ -462,10 +479,11 @@ impl Stream {
 
     pub(crate) fn snapshot(&self) -> StreamSnapshot {
         let state = self.lock();
-        let track = |track: &Track| TrackSnapshot { codec: track.info.codec(), rendition: track.rendition };
+        let track =
+            |track: &Track| TrackSnapshot { info: Arc::clone(&track.info), rendition: track.rendition };
         StreamSnapshot {
             path: self.path.clone(),
-            published: state.publisher.is_some(),
+            published_since: state.publisher.as_ref().map(|publisher| publisher.since),
             tracks: state.tracks.iter().map(track).collect(),
             readers: self.readers(),
             totals: self.totals.read(),

@@ -362,14 +362,19 @@ impl Subscription {
         }
         self.skip_if_late(&state);
         self.caught_up = false;
+        let mut bytes = 0;
         while self.ready.len() < BATCH {
             let Some(frame) = state.log.get(self.cursor) else {
                 self.caught_up = state.ended.is_none();
                 break;
             };
             let frame = Arc::clone(frame);
-            self.take(frame);
+            bytes += self.take(frame);
             self.cursor += 1;
+        }
+        // A rendition is no reader.
+        if bytes > 0 && self.transforms.is_some() {
+            stream.count_out(bytes as u64);
         }
         if let (true, Some(reason)) = (self.ready.is_empty(), state.ended) {
             self.ended = true;
@@ -403,23 +408,24 @@ impl Subscription {
         }
     }
 
-    /// Hands one frame of the log to the reader, if it is one of its tracks and can be decoded.
-    fn take(&mut self, frame: Arc<StreamFrame>) {
+    /// Hands one frame of the log to the reader, if it is one of its tracks and can be decoded. Tells how many bytes of
+    /// payload that were.
+    fn take(&mut self, frame: Arc<StreamFrame>) -> usize {
         let in_burst = self.squeeze.is_some_and(|squeeze| self.cursor < squeeze.edge);
         if !in_burst {
             self.squeeze = None;
         }
         let Some(choice) = self.choices.iter_mut().find(|choice| choice.taken == frame.frame().track) else {
-            return;
+            return 0;
         };
         let squeezed = if frame.track().kind() == Kind::Video {
             if self.awaits_random_access && !frame.frame().random_access {
-                return;
+                return 0;
             }
             self.awaits_random_access = false;
             self.squeeze.as_mut().map(|squeeze| squeeze.next(frame.frame()))
         } else if in_burst {
-            return;
+            return 0;
         } else {
             None
         };
@@ -428,7 +434,9 @@ impl Subscription {
             self.ready.push_back(Delivery::Track(Arc::clone(frame.track())));
         }
         choice.told = Some(Arc::clone(frame.track()));
+        let bytes = frame.frame().payload.len();
         self.ready.push_back(Delivery::Frame(LiveFrame { frame, squeezed }));
+        bytes
     }
 }
 

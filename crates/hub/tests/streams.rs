@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use hub::{
@@ -290,7 +290,32 @@ async fn a_second_publisher_takes_the_path_over_and_the_first_is_told() {
     write(&video, 0, true);
     drop(first);
     let stream = &hub.snapshot()[0];
-    assert!(stream.published && stream.totals.frames_in == 0, "the evicted publisher's writes are void");
+    assert!(
+        stream.published_since.is_some() && stream.totals.frames_in == 0,
+        "the evicted publisher's writes are void"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_tells_the_tracks_since_when_and_how_much_went_in_and_out() {
+    let hub = hub();
+    let before = SystemTime::now();
+    let publisher = publish(&hub, "ward").await;
+    let video = publisher.add_track(h264_config(31));
+    let mut readers = [subscribe(&hub, "ward", Join::Live).await, subscribe(&hub, "ward", Join::Live).await];
+    for frame in 10..13 {
+        write(&video, frame, frame == 10);
+    }
+    assert_eq!(drain(&mut readers[0]).len(), 4);
+    let stream = || hub.snapshot().remove(0);
+    assert!(stream().published_since.is_some_and(|since| since >= before && since <= SystemTime::now()));
+    assert_eq!(stream().tracks[0].info.config, h264_config(31));
+    assert_eq!((stream().totals.bytes_in, stream().totals.bytes_out), (6, 6), "one has taken nothing yet");
+    drain(&mut readers[1]);
+    assert_eq!((stream().totals.bytes_in, stream().totals.bytes_out), (6, 12));
+    assert_eq!(hub.totals().bytes_out, 12);
+    drop(publisher);
+    assert_eq!(stream().published_since, None, "it waits for its publisher");
 }
 
 #[tokio::test(start_paused = true)]

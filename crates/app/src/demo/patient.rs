@@ -18,7 +18,11 @@ const LATE: Duration = Duration::from_secs(1);
 /// It gives way: whoever publishes to the patient's stream, such as a real phone, takes it over, and keeps it for as
 /// long as they like.
 pub(super) async fn run(server: SocketAddr, hub: Hub, clip: Clip) {
-    let taken = || hub.snapshot().iter().any(|stream| stream.path.as_str() == PATIENT && stream.published);
+    let taken = || {
+        hub.snapshot()
+            .iter()
+            .any(|stream| stream.path.as_str() == PATIENT && stream.published_since.is_some())
+    };
     loop {
         while taken() {
             tokio::time::sleep(BACK_OFF).await;
