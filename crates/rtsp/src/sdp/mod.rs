@@ -9,7 +9,7 @@ pub use write::write;
 use bytes::Bytes;
 use media::aac::AudioConfig;
 use media::h264::ParameterSets;
-use media::{Kind, Rate};
+use media::{Kind, Rate, g711};
 
 /// One `m=` section that can be taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,24 +50,8 @@ pub enum Format {
         /// 2 with `sprop-stereo=1`, else 1.
         channels: u8,
     },
-    /// G.711 (RFC 3551 §4.5.14).
-    G711 {
-        /// Which of its two laws.
-        law: Law,
-        /// Samples a second, which is the clock too.
-        rate: Rate,
-        /// Channels, interleaved.
-        channels: u8,
-    },
-}
-
-/// The two codes of G.711.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Law {
-    /// PCMA: Europe, and most cameras.
-    A,
-    /// PCMU: North America and Japan.
-    Mu,
+    /// PCMA and PCMU (RFC 3551 §4.5.14).
+    G711(g711::AudioConfig),
 }
 
 /// Bits of the fields of an AU header (RFC 3640 §4.1).
@@ -102,7 +86,8 @@ impl Format {
         match self {
             Self::H264 { .. } => Rate::VIDEO,
             Self::Mpeg4Generic { config, .. } => config.rate(),
-            Self::Mp4aLatm { rate, .. } | Self::G711 { rate, .. } => *rate,
+            Self::Mp4aLatm { rate, .. } => *rate,
+            Self::G711(config) => config.rate(),
             Self::Opus { .. } => Rate::OPUS,
         }
     }

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use media::aac::AudioConfig;
 use media::h264::ParameterSets;
 use media::h264::nal::{NalType, nal_type};
-use media::{Kind, Rate};
+use media::{Kind, Rate, g711};
 
-use super::{AuHeaderLengths, Format, Law, Media};
+use super::{AuHeaderLengths, Format, Media};
 
 /// The longest description that is read, in bytes; a camera's has 1 to 3 KB. SRS spends 5.6 s on one of 5 MB.
 pub const MAX_LEN: usize = 64 << 10;
@@ -176,7 +176,7 @@ fn rtpmap(section: &sdp_types::Media, payload_type: u8) -> Option<RtpMap<'_>> {
             8 => "PCMA",
             _ => return None,
         };
-        return Some(RtpMap { encoding, rate: Rate::new(8_000)?, channels: 1 });
+        return Some(RtpMap { encoding, rate: Rate::TELEPHONE, channels: 1 });
     };
     let mut parts = text.trim().split('/');
     let encoding = parts.next()?;
@@ -228,11 +228,9 @@ fn format(section: &sdp_types::Media, payload_type: u8) -> Result<Format, Reason
             Ok(Format::Opus { channels: if stereo { 2 } else { 1 } })
         }
         encoding @ ("PCMA" | "PCMU") if !is_video => {
-            let law = if encoding == "PCMA" { Law::A } else { Law::Mu };
-            if !matches!(map.channels, 1 | 2) || map.rate.hz() > 48_000 {
-                return Err(Reason::Parameters);
-            }
-            Ok(Format::G711 { law, rate: map.rate, channels: map.channels })
+            let law = if encoding == "PCMA" { g711::Law::A } else { g711::Law::Mu };
+            let config = g711::AudioConfig::new(law, map.rate, map.channels);
+            config.map(Format::G711).map_err(|_| Reason::Parameters)
         }
         _ => Err(Reason::Codec),
     }
@@ -317,8 +315,7 @@ mod tests {
         let Format::H264 { sets } = &video.format else { panic!("{video:?}") };
         assert_eq!((sets.sps.len(), sets.pps.len()), (1, 1));
         assert_eq!((audio.control.as_str(), audio.payload_type), ("trackID=2", 8));
-        let rate = Rate::new(8_000).unwrap();
-        assert_eq!(audio.format, Format::G711 { law: Law::A, rate, channels: 1 });
+        assert_eq!(audio.format, Format::G711(g711::AudioConfig::telephone(g711::Law::A)));
         let reasons: Vec<_> = presentation.ignored.iter().map(|one| (one.index, one.reason)).collect();
         assert_eq!(reasons, [(3, Reason::Kind), (0, Reason::Surplus)]);
     }
@@ -342,11 +339,11 @@ mod tests {
         assert_eq!(only(&format!("{opus}a=fmtp:111 sprop-stereo=1\n")), Ok(Format::Opus { channels: 2 }));
         assert_eq!(
             only("m=audio 0 RTP/AVP 0\n"),
-            Ok(Format::G711 { law: Law::Mu, rate: rate(8_000), channels: 1 })
+            Ok(Format::G711(g711::AudioConfig::telephone(g711::Law::Mu)))
         );
         assert_eq!(
             only("m=audio 0 RTP/AVP 98\na=rtpmap:98 pcma/16000/2\n"),
-            Ok(Format::G711 { law: Law::A, rate: rate(16_000), channels: 2 })
+            Ok(Format::G711(g711::AudioConfig::new(g711::Law::A, rate(16_000), 2).unwrap()))
         );
     }
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use media::Kind;
 
-use super::{AuHeaderLengths, Format, Law, Media};
+use super::{AuHeaderLengths, Format, Media};
 
 /// Writes a live presentation. `session` tells one description from another of the same server (RFC 8866 §5.2).
 ///
@@ -65,14 +65,10 @@ fn write_media(text: &mut String, media: &Media) -> std::fmt::Result {
             let stereo = u8::from(*channels == 2);
             write!(text, "opus/{rate}/2\r\na=fmtp:{payload_type} sprop-stereo={stereo}")?;
         }
-        Format::G711 { law, channels, .. } => {
-            let name = match law {
-                Law::A => "PCMA",
-                Law::Mu => "PCMU",
-            };
-            write!(text, "{name}/{rate}")?;
-            if *channels > 1 {
-                write!(text, "/{channels}")?;
+        Format::G711(config) => {
+            write!(text, "{}/{rate}", config.law())?;
+            if config.channels() > 1 {
+                write!(text, "/{}", config.channels())?;
             }
         }
     }
@@ -89,9 +85,9 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use media::Rate;
     use media::aac::AudioConfig;
     use media::h264::ParameterSets;
+    use media::{Rate, g711};
 
     use super::*;
     use crate::sdp::read;
@@ -120,8 +116,8 @@ mod tests {
             Format::Mp4aLatm { config: None, rate },
             Format::Opus { channels: 1 },
             Format::Opus { channels: 2 },
-            Format::G711 { law: Law::A, rate, channels: 1 },
-            Format::G711 { law: Law::Mu, rate: Rate::OPUS, channels: 2 },
+            Format::G711(g711::AudioConfig::telephone(g711::Law::A)),
+            Format::G711(g711::AudioConfig::new(g711::Law::Mu, Rate::OPUS, 2).unwrap()),
         ] {
             let media = [track(96, h264()), track(97, audio)];
             assert_eq!(read(write(&media, 1).as_bytes()).unwrap().media, media);
