@@ -13,6 +13,7 @@ mod alias;
 pub mod credentials;
 pub mod flv;
 mod outbox;
+mod port;
 mod refusal;
 mod request;
 pub mod rtmp;

@@ -5,9 +5,8 @@
 //! proven when the session answers to it, which str0m does only after the message integrity of a check held
 //! (RFC 8445 §7.3). So a DTLS ClientHello from a stranger cannot end a session (Enable Security, 2024).
 
-use std::cell::Cell;
 use std::collections::HashMap;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,23 +14,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use quinn_udp::{RecvMeta, UdpSocketState};
-use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use super::tcp::{self, TcpRoutes};
 use crate::Sessions;
+use crate::port::{Addresses, Batch, Port, Received};
 
 /// Datagrams that wait for one session; more are dropped, as a network would.
 const SESSION_QUEUE: usize = 1_024;
 /// Addresses that one session may prove: a phone that roams has a few.
 const ADDRESSES_PER_SESSION: usize = 32;
-/// Receive buffers; each takes up to 64 KiB of coalesced datagrams (GRO).
-const RECEIVE_BUFFERS: usize = 8;
-const RECEIVE_BUFFER: usize = 65_536;
-/// Kernel buffers: an IDR picture to many readers is a burst.
-const SOCKET_BUFFER: usize = 4 << 20;
 
 /// How a datagram travels.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -76,10 +69,7 @@ pub(crate) struct MuxCounters {
 /// The shared ports. Sessions attach to it.
 #[derive(Debug)]
 pub(crate) struct Mux {
-    socket: Option<UdpSocket>,
-    state: Option<UdpSocketState>,
-    /// The UDP socket is bound to no address of its own.
-    on_all_addresses: bool,
+    udp: Option<Port>,
     pub(super) tcp: TcpRoutes,
     candidates: Candidates,
     by_ufrag: RwLock<HashMap<String, Arc<Route>>>,
@@ -116,15 +106,6 @@ pub(crate) struct Attachment {
     batch: Batch,
 }
 
-/// Consecutive datagrams of one size to one address: one system call (GSO).
-#[derive(Debug, Default)]
-struct Batch {
-    destination: Option<(SocketAddr, IpAddr)>,
-    segment: usize,
-    count: usize,
-    bytes: Vec<u8>,
-}
-
 impl Mux {
     /// Takes a bound UDP socket (or none: ICE-TCP alone) and the addresses to offer.
     ///
@@ -135,20 +116,8 @@ impl Mux {
         candidates: Candidates,
         sessions: Sessions,
     ) -> io::Result<Self> {
-        let state = match &socket {
-            Some(socket) => Some(UdpSocketState::new(socket.into())?),
-            None => None,
-        };
-        if let (Some(socket), Some(state)) = (&socket, &state) {
-            // The kernel grants what its limits allow; less costs packets under load, not correctness.
-            let _ = state.set_send_buffer_size(socket.into(), SOCKET_BUFFER);
-            let _ = state.set_recv_buffer_size(socket.into(), SOCKET_BUFFER);
-        }
-        let local = socket.as_ref().and_then(|socket| socket.local_addr().ok());
         Ok(Self {
-            on_all_addresses: local.is_some_and(|local| local.ip().is_unspecified()),
-            socket,
-            state,
+            udp: socket.map(Port::new).transpose()?,
             tcp: TcpRoutes::default(),
             candidates,
             by_ufrag: RwLock::default(),
@@ -179,63 +148,21 @@ impl Mux {
 
     /// Receives datagrams until the socket fails. Without UDP it waits for ever.
     pub(crate) async fn run(&self) -> io::Result<()> {
-        let (Some(socket), Some(state)) = (&self.socket, &self.state) else {
-            return std::future::pending().await;
-        };
-        let local = socket.local_addr()?;
-        let mut buffers = vec![vec![0; RECEIVE_BUFFER]; RECEIVE_BUFFERS];
-        let mut meta = [RecvMeta::default(); RECEIVE_BUFFERS];
-        loop {
-            socket.readable().await?;
-            let received = socket.try_io(Interest::READABLE, || {
-                let mut slices = buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer));
-                let mut slices: [IoSliceMut<'_>; RECEIVE_BUFFERS] =
-                    std::array::from_fn(|_| slices.next().unwrap_or_else(|| IoSliceMut::new(&mut [])));
-                state.recv(socket.into(), &mut slices, &mut meta)
-            });
-            let received = match received {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                // An ICMP answer to an earlier send is not this socket's end.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-                Err(error) => return Err(error),
-            };
-            let at = Instant::now();
-            for (meta, buffer) in meta.iter().zip(&buffers).take(received) {
-                let to = SocketAddr::new(meta.dst_ip.unwrap_or_else(|| local.ip()), local.port());
-                let destination = Candidates::reached_by(&self.candidates.udp, to);
-                let filled = buffer.get(..meta.len).unwrap_or_default();
-                for bytes in filled.chunks(meta.stride.max(1)) {
-                    self.deliver(at, meta.addr, destination, bytes);
-                }
-            }
-        }
+        let Some(udp) = &self.udp else { return std::future::pending().await };
+        udp.receive(|received| self.deliver(received)).await
     }
 
-    fn deliver(&self, at: Instant, source: SocketAddr, destination: SocketAddr, bytes: &[u8]) {
+    fn deliver(&self, Received { at, source, local, bytes }: Received<'_>) {
         let known = self.by_address.read().get(&(Transport::Udp, source)).map(Arc::clone);
         let Some(route) = known.or_else(|| self.named(bytes)) else {
             self.counters.unknown.fetch_add(1, Ordering::Relaxed);
             return;
         };
+        let destination = Candidates::reached_by(&self.candidates.udp, local);
         let bytes = Bytes::copy_from_slice(bytes);
         if !route.deliver(Datagram { at, transport: Transport::Udp, source, destination, bytes }) {
             self.counters.overflow.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    fn send_udp(&self, batch: &Batch) {
-        let (Some(socket), Some(state)) = (&self.socket, &self.state) else { return };
-        let Some((destination, source)) = batch.destination else { return };
-        let transmit = quinn_udp::Transmit {
-            destination,
-            ecn: None,
-            contents: &batch.bytes,
-            segment_size: (batch.count > 1).then_some(batch.segment),
-            src_ip: (self.on_all_addresses && is_local(source)).then_some(source),
-        };
-        // A full socket buffer or an unreachable peer loses datagrams, as the network does; NACK repairs what matters.
-        let _ = socket.try_io(Interest::WRITABLE, || state.try_send(socket.into(), &transmit));
     }
 }
 
@@ -259,11 +186,10 @@ impl Attachment {
             self.mux.tcp.send(destination, bytes);
             return;
         }
-        let most = self.mux.state.as_ref().map_or(1, UdpSocketState::max_gso_segments);
-        if !self.batch.takes((destination, source.ip()), bytes, most) {
-            self.flush();
+        let from = Some(source.ip()).filter(|source| is_local(*source));
+        if let Some(udp) = &self.mux.udp {
+            udp.queue(&mut self.batch, Addresses { to: destination, from }, &[bytes]);
         }
-        self.batch.push((destination, source.ip()), bytes);
     }
 
     /// The session restarts ICE: its peer will name it `ufrag`. Checks under way still name it as before, so the last
@@ -279,9 +205,8 @@ impl Attachment {
 
     /// Sends what is queued.
     pub(crate) fn flush(&mut self) {
-        if self.batch.count > 0 {
-            self.mux.send_udp(&self.batch);
-            self.batch.clear();
+        if let Some(udp) = &self.mux.udp {
+            udp.flush(&mut self.batch);
         }
     }
 
@@ -314,44 +239,6 @@ impl Drop for Attachment {
     }
 }
 
-thread_local! {
-    /// Where batches are put together. A batch is sent before its session waits for anything, so that one buffer serves
-    /// all sessions of a thread and stays in its cache; each would keep 64 KiB of its own.
-    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-impl Batch {
-    /// Whether one more datagram fits: the same addresses and size; only the last may be shorter.
-    fn takes(&self, addresses: (SocketAddr, IpAddr), bytes: &[u8], most: usize) -> bool {
-        let same = self.destination == Some(addresses) && bytes.len() <= self.segment;
-        let last_was_full = self.bytes.len() == self.segment * self.count;
-        self.count == 0
-            || (same
-                && last_was_full
-                && self.count < most
-                && self.bytes.len() + bytes.len() < RECEIVE_BUFFER - 64)
-    }
-
-    fn push(&mut self, addresses: (SocketAddr, IpAddr), bytes: &[u8]) {
-        if self.count == 0 {
-            self.destination = Some(addresses);
-            self.segment = bytes.len();
-        }
-        self.count += 1;
-        if self.bytes.capacity() == 0 {
-            self.bytes = BUFFER.take();
-        }
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    fn clear(&mut self) {
-        self.count = 0;
-        let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
-        BUFFER.set(bytes);
-    }
-}
-
 /// Serves both ports until one fails.
 pub(crate) async fn serve(mux: Arc<Mux>, tcp: Option<tokio::net::TcpListener>) -> io::Result<()> {
     tokio::select! {
@@ -363,33 +250,6 @@ pub(crate) async fn serve(mux: Arc<Mux>, tcp: Option<tokio::net::TcpListener>) -
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn address(port: u16) -> (SocketAddr, IpAddr) {
-        let ip = IpAddr::from([127, 0, 0, 1]);
-        (SocketAddr::new(ip, port), ip)
-    }
-
-    #[test]
-    fn a_batch_takes_equal_sizes_and_one_shorter_last() {
-        let mut batch = Batch::default();
-        assert!(batch.takes(address(1), &[0; 100], 64));
-        batch.push(address(1), &[0; 100]);
-        assert!(!batch.takes(address(2), &[0; 100], 64), "another peer");
-        assert!(!batch.takes(address(1), &[0; 101], 64), "larger");
-        assert!(batch.takes(address(1), &[0; 60], 64));
-        batch.push(address(1), &[0; 60]);
-        assert!(!batch.takes(address(1), &[0; 60], 64), "a short one was the last");
-    }
-
-    #[test]
-    fn a_batch_stays_within_what_the_kernel_segments() {
-        let mut batch = Batch::default();
-        for _ in 0..64 {
-            assert!(batch.takes(address(1), &[0; 1_000], 64));
-            batch.push(address(1), &[0; 1_000]);
-        }
-        assert!(!batch.takes(address(1), &[0; 1_000], 64));
-    }
 
     #[test]
     fn behind_one_to_one_nat_the_public_candidate_is_meant() {
