@@ -57,12 +57,18 @@ fn from_authorization(value: &str) -> Option<Credentials> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return None;
     }
-    user_and_password(value).or_else(|| Some(Credentials { token: bounded(value), ..Credentials::default() }))
+    Some(from_bearer(value))
+}
+
+/// Credentials of a bearer token, which may be `user:pass`.
+pub(crate) fn from_bearer(value: &str) -> Credentials {
+    user_and_password(value)
+        .unwrap_or_else(|| Credentials { token: bounded(value), ..Credentials::default() })
 }
 
 fn user_and_password(text: &str) -> Option<Credentials> {
     let (user, password) = text.split_once(':')?;
-    Some(Credentials { user: bounded(user), password: bounded(password), token: None })
+    Some(Credentials { user: bounded(user), password: bounded(password), ..Credentials::default() })
 }
 
 fn bounded(value: &str) -> Option<Pii<String>> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use media::{Pii, StreamPath};
 
@@ -67,6 +68,31 @@ pub struct Credentials {
     pub password: Option<Pii<String>>,
     /// A bearer token.
     pub token: Option<Pii<String>>,
+    /// What shows that the user's password is known, instead of the password.
+    pub proof: Option<Proof>,
+}
+
+/// Proof that whoever asks knows a password, without the password (RTSP's Digest). It can be verified only where the
+/// password itself is known, not where its hash is.
+#[derive(Clone)]
+pub struct Proof(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl Proof {
+    /// `proves` says whether a password is the one.
+    pub fn new(proves: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(proves))
+    }
+
+    /// Whether it is `password` that is known.
+    pub fn is_of(&self, password: &str) -> bool {
+        (self.0)(password)
+    }
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proof")
+    }
 }
 
 /// One question to the [`Authorizer`].
@@ -113,4 +139,11 @@ pub trait Authorizer: Send + Sync + fmt::Debug {
         &'a self,
         request: &'a AccessRequest,
     ) -> Pin<Box<dyn Future<Output = Result<Option<UserName>, Denied>> + Send + 'a>>;
+
+    /// Whether a [`Proof`] could open the door for everybody who may come in by it. Else clients must be asked for
+    /// passwords themselves: one that has the choice shows a proof.
+    fn takes_proof(&self, request: &AccessRequest) -> bool {
+        let _ = request;
+        false
+    }
 }

@@ -266,6 +266,11 @@ impl Hub {
         self.shared.streams.lock().by_path.get(path).map_or(0, |stream| stream.readers())
     }
 
+    /// Whether who asks this may be asked for a [`crate::Proof`].
+    pub fn takes_proof(&self, access: &AccessRequest) -> bool {
+        self.shared.authorizer.takes_proof(access)
+    }
+
     /// Whether a stream is there. For names that mean another stream when nobody publishes under them; who may know is
     /// asked when the stream is taken.
     pub fn has(&self, path: &StreamPath) -> bool {

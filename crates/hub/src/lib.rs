@@ -31,7 +31,7 @@ mod rendition;
 mod stream;
 mod subscription;
 
-pub use access::{AccessRequest, Action, Authorizer, Credentials, Denied, Protocol, UserName};
+pub use access::{AccessRequest, Action, Authorizer, Credentials, Denied, Proof, Protocol, UserName};
 pub use directory::{Hub, HubError, Options, PublishPermit, PublishRequest, ReadPermit, SubscribeRequest};
 pub use frame::StreamFrame;
 pub use paths::{PathPolicy, Paths};

@@ -11,11 +11,11 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use hub::{AccessRequest, Action, Authorizer, Credentials, Denied, UserName};
+use hub::{AccessRequest, Action, Authorizer, Credentials, Denied, Proof, UserName};
 use media::{Pii, StreamPath};
 use tokio::time::Instant;
 
-use crate::config::{CREDENTIAL_BYTES, Identity, User};
+use crate::config::{CREDENTIAL_BYTES, Identity, Secret, User};
 use verifier::{Checked, Password, Verifier};
 
 /// A wrong name or password is answered this long after it was shown, however soon it was found out: guessing becomes
@@ -40,6 +40,8 @@ struct Door {
 struct Lock {
     name: Pii<String>,
     password: Password,
+    /// The password itself, where it is known and not only its hash.
+    known: Option<Pii<String>>,
 }
 
 /// What is asked for.
@@ -70,7 +72,11 @@ impl UserAuthorizer {
             let lock = match &user.identity {
                 Identity::Any => None,
                 Identity::Named { name, secret } => {
-                    Some(Lock { name: name.clone(), password: verifier.password(secret) })
+                    let known = match secret {
+                        Secret::Password(password) => Some(password.clone()),
+                        Secret::Hash(_) => None,
+                    };
+                    Some(Lock { name: name.clone(), password: verifier.password(secret), known })
                 }
             };
             Door { user, lock }
@@ -96,7 +102,7 @@ impl UserAuthorizer {
     ) -> Result<Option<UserName>, Denied> {
         let asked = Instant::now();
         let mut locks = Vec::new();
-        for door in self.doors.iter().filter(|door| door.user.covers(remote) && wish.allowed_to(&door.user)) {
+        for door in self.doors_to(wish, remote) {
             match &door.lock {
                 None => return Ok(None),
                 Some(lock) => locks.push(lock),
@@ -108,14 +114,19 @@ impl UserAuthorizer {
         if credentials.user.is_none() && credentials.password.is_none() && credentials.token.is_none() {
             return Err(Denied::CredentialsNeeded);
         }
-        let result = match shown(credentials) {
-            Some((name, password)) => self.try_locks(&locks, name, password).await,
-            None => Err(Denied::WrongCredentials),
+        let result = match (&credentials.proof, shown(credentials)) {
+            (Some(proof), _) => prove(&locks, credentials.user.as_ref(), proof),
+            (None, Some((name, password))) => self.try_locks(&locks, name, password).await,
+            (None, None) => Err(Denied::WrongCredentials),
         };
         if result == Err(Denied::WrongCredentials) {
             tokio::time::sleep_until(asked + FAILURE_DELAY).await;
         }
         result
+    }
+
+    fn doors_to<'a>(&'a self, wish: Wish<'a>, remote: IpAddr) -> impl Iterator<Item = &'a Door> {
+        self.doors.iter().filter(move |door| door.user.covers(remote) && wish.allowed_to(&door.user))
     }
 
     async fn try_locks(
@@ -133,6 +144,13 @@ impl UserAuthorizer {
         }
         Err(Denied::WrongCredentials)
     }
+}
+
+/// Whether the password of one of the locks with this name is proven.
+fn prove(locks: &[&Lock], name: Option<&Pii<String>>, proof: &Proof) -> Result<Option<UserName>, Denied> {
+    let mut of_name = locks.iter().filter(|lock| Some(&lock.name) == name);
+    let proves = |lock: &&&Lock| lock.known.as_ref().is_some_and(|known| proof.is_of(known.reveal()));
+    of_name.find(proves).map(|lock| Some(lock.name.clone())).ok_or(Denied::WrongCredentials)
 }
 
 /// Name and password, if something was shown that can be them: players that can send one value only send
@@ -155,6 +173,12 @@ impl Authorizer for UserAuthorizer {
     ) -> Pin<Box<dyn Future<Output = Result<Option<UserName>, Denied>> + Send + 'a>> {
         let wish = Wish::Stream(request.action, &request.path);
         Box::pin(self.decide(wish, *request.remote.reveal(), &request.credentials))
+    }
+
+    fn takes_proof(&self, request: &AccessRequest) -> bool {
+        let wish = Wish::Stream(request.action, &request.path);
+        let mut locks = self.doors_to(wish, *request.remote.reveal()).filter_map(|door| door.lock.as_ref());
+        locks.all(|lock| lock.known.is_some())
     }
 }
 

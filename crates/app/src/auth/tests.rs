@@ -51,7 +51,7 @@ fn nothing() -> Credentials {
 }
 
 fn user(name: &str, password: &str) -> Credentials {
-    Credentials { user: Some(Pii(name.into())), password: Some(Pii(password.into())), token: None }
+    Credentials { user: Some(Pii(name.into())), password: Some(Pii(password.into())), ..nothing() }
 }
 
 fn token(token: &str) -> Credentials {
@@ -175,4 +175,37 @@ async fn a_wrong_password_is_answered_late_and_an_unknown_name_just_as_late() {
     assert!(waits[0] >= FAILURE_DELAY && waits[1] >= FAILURE_DELAY, "{waits:?}");
     assert!(waits[0].abs_diff(waits[1]) < Duration::from_millis(5), "{waits:?}");
     assert!(waits[2..].iter().all(|wait| *wait < FAILURE_DELAY), "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_opens_where_the_password_itself_is_known_and_is_taken_only_there() {
+    let password = std::env::temp_dir().join(format!("medley-proof-{}", std::process::id()));
+    std::fs::write(&password, "open sesame\n").unwrap();
+    let nurse = format!(
+        "[[auth.user]]\nname = \"nurse\"\npassword_file = {password:?}\nread = [\"ward\", \"lobby\"]\n"
+    );
+    let doctor =
+        format!("[[auth.user]]\nname = \"doctor\"\npassword = \"{}\"\nread = [\"lobby\"]\n", hash("x"));
+    let clinic = authorizer(&format!("{nurse}{doctor}"));
+    std::fs::remove_file(&password).unwrap();
+    let proof = |name: &str, of: &'static str| Credentials {
+        user: Some(Pii(name.into())),
+        proof: Some(Proof::new(move |password| password == of)),
+        ..nothing()
+    };
+    let read = async |credentials| ask(&clinic, Action::Read, "ward", OUTSIDE, credentials).await;
+    assert_eq!(read(proof("nurse", "open sesame")).await, Ok(()));
+    assert_eq!(read(proof("nurse", "wrong")).await, Err(Denied::WrongCredentials));
+    assert_eq!(read(proof("doctor", "open sesame")).await, Err(Denied::WrongCredentials));
+    let takes = |path| {
+        clinic.takes_proof(&AccessRequest {
+            action: Action::Read,
+            path: StreamPath::new(path).unwrap(),
+            remote: Pii(OUTSIDE.parse().unwrap()),
+            credentials: nothing(),
+            protocol: Protocol::Rtsp,
+        })
+    };
+    assert!(takes("ward"));
+    assert!(!takes("lobby"), "the doctor has only a hash");
 }
