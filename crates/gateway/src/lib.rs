@@ -5,7 +5,8 @@
 //!
 //! | | ingest | egress |
 //! |---|---|---|
-//! | [`rtmp`] | `rtmp/ingest` | `rtmp/egress` |
+//! | [`rtmp`] | `rtmp/ingest` | `flv/egress` with `rtmp/messages` |
+//! | [`flv`] | - | `flv/egress` with `flv/tags` |
 //! | [`webrtc`] (WHIP, WHEP) | `webrtc/ingest` | `webrtc/egress` |
 #![forbid(unsafe_code)]
 
