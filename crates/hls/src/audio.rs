@@ -29,6 +29,9 @@ pub(crate) struct AudioLane {
     next: i64,
     /// Ends of segments to come.
     cuts: VecDeque<Cut>,
+    /// The video was a segment ahead when the sound began (a rendition begins when somebody takes it): the first
+    /// segment is a short one, so that players need not wait for it.
+    hastens: bool,
 }
 
 #[derive(Debug)]
@@ -67,7 +70,15 @@ impl AudioLane {
         follows_video: bool,
     ) -> Self {
         let state = State::Waiting(Some(window));
-        Self { targets, segment_max_bytes, follows_video, state, next: 0, cuts: VecDeque::new() }
+        Self {
+            targets,
+            segment_max_bytes,
+            follows_video,
+            state,
+            next: 0,
+            cuts: VecDeque::new(),
+            hastens: false,
+        }
     }
 
     pub(crate) const fn fragments(&self) -> Option<&Fragments> {
@@ -83,8 +94,9 @@ impl AudioLane {
 
     /// The video begins a new segment, and this track with it.
     pub(crate) fn follow(&mut self, cut: Cut) {
-        if self.fragments().is_some() {
-            self.cuts.push_back(cut);
+        match self.state {
+            State::Running(_) => self.cuts.push_back(cut),
+            State::Waiting(_) => self.hastens = true,
         }
         if self.cuts.len() > MOST_CUTS {
             let forgotten = self.cuts.pop_front().is_some_and(|cut| cut.discontinuity);
@@ -172,7 +184,11 @@ impl AudioLane {
             fragments.close(self.next)?;
         }
         let part = self.targets.audio_part;
-        let enough = !self.follows_video && fragments.segment() >= self.targets.segment;
+        let first = fragments.window.complete_segments().next().is_none();
+        let enough = match self.follows_video {
+            true => first && self.hastens && !fragments.segment().is_zero(),
+            false => fragments.segment() >= self.targets.segment,
+        };
         let full = !fragments.has_room(part, self.targets.bound, self.segment_max_bytes);
         if followed.is_some() || (fragments.len() == 0 && (enough || full)) {
             fragments.follow(arrived);

@@ -109,7 +109,8 @@ pub(crate) struct Cut {
 
 /// Writes one stream as HLS.
 ///
-/// * Mutators: [`Self::push`] for every frame, in the order in which they came; [`Self::end`] once.
+/// * Mutators: [`Self::push`] for every frame, in the order in which they came; [`Self::go_live`] after those that were
+///   stored; [`Self::end`] once.
 /// * Getters: [`Self::is_ready`], [`Self::multivariant`], [`Self::playlist`], [`Self::resource`]. What is
 ///   [`Missing::NotYet`] may be there after a push that told [`Pushed::news`].
 #[derive(Debug)]
@@ -216,6 +217,16 @@ impl Muxer {
             keyframe_wanted: self.wants_keyframe(),
             outdated: self.has_lost_a_track(frame.dts),
         })
+    }
+
+    /// The frames that were stored when the muxer began have been pushed; those to come are live. From now on nobody is
+    /// to wait longer than needed for a first segment.
+    pub fn go_live(&mut self) {
+        match &mut self.lanes {
+            Lanes::MpegTs(lane) => lane.go_live(),
+            Lanes::Fmp4 { video: Some(video), .. } => video.go_live(),
+            Lanes::Fmp4 { video: None, .. } => {}
+        }
     }
 
     /// The stream is over; what was not yet in a part is now.

@@ -348,11 +348,29 @@ fn a_random_access_point_makes_segments_independent_again() {
 
 #[test]
 fn the_first_playlist_does_not_wait_for_the_end_of_a_long_gop() {
-    let mut bench = Bench::new(Options::default(), cadence(33, 8_000));
-    bench.feed(thirty(0, 1_200), 8_000, 0);
-    assert!(bench.muxer.is_ready() || !bench.seen.is_empty());
-    bench.feed(thirty(1_200, 1_500), i64::MAX, 1_200);
+    for variant in [Variant::LowLatency, Variant::MpegTs] {
+        let mut bench = Bench::new(Options { variant, ..Options::default() }, cadence(33, 8_000));
+        bench.feed(thirty(0, 1_300), 8_000, 0);
+        assert!(!bench.muxer.is_ready(), "what was stored makes one segment");
+        bench.muxer.go_live();
+        bench.feed(thirty(1_300, 1_500), i64::MAX, 1_300);
+        assert!(bench.muxer.is_ready(), "{variant:?}");
+    }
+}
+
+#[test]
+fn sound_that_begins_after_the_pictures_does_not_keep_anybody_waiting() {
+    let mut bench = Bench::new(Options::default(), cadence(33, 2_000));
+    for at in thirty(0, 2_100) {
+        let _ = bench.picture(at, at % 2_000 == 0);
+    }
+    assert!(!bench.muxer.is_ready());
+    bench.muxer.go_live();
+    bench.feed(thirty(2_100, 2_400), i64::MAX, 2_100);
     assert!(bench.muxer.is_ready());
+    bench.feed(thirty(2_400, 8_000), 2_000, 2_400);
+    let numbers = |rendition| parse(&bench.text(rendition)).last().unwrap().number;
+    assert!(numbers(Rendition::Video).abs_diff(numbers(Rendition::Audio)) <= 1);
 }
 
 #[test]

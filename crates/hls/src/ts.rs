@@ -23,6 +23,8 @@ pub(crate) struct TsLane {
     growing: Option<Growing>,
     /// Time or parameters have jumped; the next random access point begins with a discontinuity.
     discontinuity_due: bool,
+    /// Frames come as they are made, and not from a store.
+    live: bool,
 }
 
 /// The segment that grows.
@@ -52,7 +54,16 @@ impl TsLane {
     ) -> Result<Self, PushError> {
         let (muxer, tracks) = (muxer(tracks)?, tracks.to_vec());
         let discontinuity_due = false;
-        Ok(Self { targets, segment_max_bytes, tracks, muxer, window, growing: None, discontinuity_due })
+        Ok(Self {
+            targets,
+            segment_max_bytes,
+            tracks,
+            muxer,
+            window,
+            growing: None,
+            discontinuity_due,
+            live: false,
+        })
     }
 
     pub(crate) const fn window(&self) -> &Window {
@@ -70,6 +81,11 @@ impl TsLane {
     /// The kind of the track that decides where segments end.
     fn leading(&self) -> Kind {
         if self.carries(Kind::Video) { Kind::Video } else { Kind::Audio }
+    }
+
+    /// What was stored has been pushed.
+    pub(crate) const fn go_live(&mut self) {
+        self.live = true;
     }
 
     /// Whether it waits for a random access point to go on with other parameters.
@@ -138,7 +154,7 @@ impl TsLane {
         let enough = if frame.random_access && self.leading() == Kind::Video {
             first || !growing.independent || self.targets.ends_at_random_access(elapsed)
         } else {
-            (first || self.leading() == Kind::Audio) && elapsed >= self.targets.segment
+            ((first && self.live) || self.leading() == Kind::Audio) && elapsed >= self.targets.segment
         };
         !elapsed.is_zero() && (enough || full || too_long)
     }

@@ -31,6 +31,8 @@ pub(crate) struct VideoLane {
     discontinuity_due: bool,
     /// The other track has had its discontinuity already.
     owed: bool,
+    /// Frames come as they are made, and not from a store.
+    live: bool,
     /// Time has jumped: what refers to pictures before cannot be decoded.
     awaits_random_access: bool,
 }
@@ -52,6 +54,7 @@ impl VideoLane {
             distances: Distances::default(),
             discontinuity_due: false,
             owed: false,
+            live: false,
             awaits_random_access: false,
         }
     }
@@ -65,6 +68,11 @@ impl VideoLane {
 
     pub(crate) fn window(&self) -> Option<&Window> {
         self.fragments().map(|fragments| &fragments.window)
+    }
+
+    /// What was stored has been pushed.
+    pub(crate) const fn go_live(&mut self) {
+        self.live = true;
     }
 
     /// Another track begins anew: this one follows at its next random access point.
@@ -163,7 +171,7 @@ impl VideoLane {
         }
         // A player needs one whole segment to begin (hls.js 1.7: "No Segments found in Playlist"); the first one does
         // not wait for the end of a long GOP.
-        let enough = first && fragments.segment() >= self.targets.segment;
+        let enough = self.live && first && fragments.segment() >= self.targets.segment;
         fragments.len() == 0
             && (enough
                 || !fragments.has_room(self.targets.video_part, self.targets.bound, self.segment_max_bytes))
