@@ -13,6 +13,7 @@
 mod alias;
 pub mod credentials;
 pub mod flv;
+pub mod hls;
 mod outbox;
 mod port;
 mod refusal;
