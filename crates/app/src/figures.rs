@@ -46,6 +46,8 @@ impl Figures {
         ] {
             gauge(encoder, name, help, value as f64)?;
         }
+        let muxers = self.sessions.muxers();
+        gauge(encoder, "medley_hls_muxers", "Streams that are muxed for HLS now", muxers.len() as f64)?;
         let totals = self.hub.totals();
         for (name, help, value) in [
             ("medley_frames_in", "Frames of publishers since the start", totals.frames_in),

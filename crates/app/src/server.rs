@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use gateway::{Sessions, flv, rtmp, webrtc};
+use gateway::{Sessions, flv, hls, rtmp, webrtc};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,6 +28,7 @@ pub struct Server {
     rtmp: Option<(TcpListener, rtmp::Options)>,
     webrtc: Arc<webrtc::WebRtc>,
     flv: Arc<flv::Flv>,
+    hls: Arc<hls::Hls>,
     http: Vec<Bound>,
     status: Status,
     shutdown: CancellationToken,
@@ -58,18 +59,31 @@ impl Server {
         )
         .context("listen.ice: the socket cannot be set up")?;
         let flv = Arc::new(flv::Flv::new(hub.clone(), sessions.clone(), origins(&config.flv.allow_origins)));
+        let hls = hls::Hls::new(hub.clone(), sessions.clone(), hls_options(config), shutdown.clone());
         let options = http::Options {
             max_connections: config.limits.connections as usize,
             header_timeout: config.limits.handshake_timeout_ms,
         };
         let mut http = Vec::new();
-        for (name, address) in [("http", config.listen.http), ("webrtc", config.listen.webrtc)] {
+        let listen = &config.listen;
+        for (name, address) in [("http", listen.http), ("webrtc", listen.webrtc), ("hls", listen.hls)] {
             if let Some(address) = address {
                 let bound = Bound::bind(name, address, options).await;
                 http.push(bound.with_context(|| cannot_be_bound(name, address))?);
             }
         }
-        Ok(Self { hub, sessions, authorizer, rtmp, webrtc, flv, http, status: Status::default(), shutdown })
+        Ok(Self {
+            hub,
+            sessions,
+            authorizer,
+            rtmp,
+            webrtc,
+            flv,
+            hls,
+            http,
+            status: Status::default(),
+            shutdown,
+        })
     }
 
     /// Where the listener `name` of `[listen]` is reached; tells the port that port 0 became.
@@ -92,12 +106,13 @@ impl Server {
     /// When a media socket fails while the server runs.
     pub async fn run(self, extra: Router) -> anyhow::Result<()> {
         let router = self.router().merge(extra);
-        let Self { hub, sessions, rtmp, webrtc, http, status, shutdown, .. } = self;
+        let Self { hub, sessions, rtmp, webrtc, hls, http, status, shutdown, .. } = self;
         let tasks = TaskTracker::new();
         for bound in http {
             tracing::info!(listener = bound.name(), address = %bound.local_addr()?, "listening");
             tasks.spawn(bound.serve(router.clone(), shutdown.clone()));
         }
+        tasks.spawn(hls.run());
         let mut media = tokio::task::JoinSet::new();
         if let Some((listener, options)) = rtmp {
             tracing::info!(listener = "rtmp", address = %listener.local_addr()?, "listening");
@@ -131,12 +146,15 @@ impl Server {
         metrics.register(Figures::new(self.hub.clone(), self.sessions.clone(), Arc::clone(&self.webrtc)));
         let webrtc = axum::middleware::from_fn_with_state(Arc::clone(&self.webrtc), webrtc::layer);
         let flv = axum::middleware::from_fn_with_state(Arc::clone(&self.flv), flv::layer);
+        let hls = axum::middleware::from_fn_with_state(Arc::clone(&self.hls), hls::layer);
         Router::new()
             .merge(self.status.clone().routes())
             .merge(metrics.routes(Arc::clone(&self.authorizer)))
             .merge(pages::routes())
             .layer(webrtc)
             .layer(flv)
+            .layer(hls)
+            .layer(hls::compression())
     }
 }
 
@@ -206,6 +224,22 @@ fn webrtc_options(config: &Config) -> webrtc::Options {
         ice_servers: config.webrtc.ice_servers.iter().map(server).collect(),
         allow_origins: origins(&config.webrtc.allow_origins),
         ..webrtc::Options::default()
+    }
+}
+
+fn hls_options(config: &Config) -> hls::Options {
+    hls::Options {
+        muxer: ::hls::Options {
+            variant: config.hls.variant,
+            segment: config.hls.segment_ms,
+            part: config.hls.part_ms,
+            segments: config.hls.segments as usize,
+            segment_max_bytes: config.hls.segment_max_bytes as usize,
+        },
+        close_after: config.hls.muxer_close_after_ms,
+        always_remux: config.hls.always_remux,
+        max_viewers: config.limits.hls_sessions as usize,
+        allow_origins: origins(&config.hls.allow_origins),
     }
 }
 

@@ -107,6 +107,7 @@ http = "127.0.0.1:{http}"
 webrtc = "127.0.0.1:{webrtc}"
 ice = "127.0.0.1:{ice}"
 rtmp = "127.0.0.1:{rtmp}"
+hls = ""
 [[auth.user]]
 name = "any"
 networks = ["127.0.0.0/8"]

@@ -80,6 +80,7 @@ fn config(
         webrtc = "{host}:8889"
         ice = "{host}:8189"
         rtmp = "{host}:1935"
+        hls = "{host}:8888"
         [[auth.user]]
         name = "any"
         networks = [{networks}]
@@ -103,7 +104,7 @@ mod tests {
         let config = config(Ipv4Addr::LOCALHOST.into(), []).unwrap();
         let open = config.listen.listeners().into_iter().filter_map(|listener| listener.address);
         assert!(open.clone().all(|address| address.ip().is_loopback()));
-        assert_eq!(open.count(), 4);
+        assert_eq!(open.count(), 5);
         let [user] = config.users.as_slice() else { panic!("one door") };
         for (path, may) in [(DOCTOR, true), (PATIENT, true), ("other", false), ("doctorStream2", false)] {
             let path = StreamPath::new(path).unwrap();

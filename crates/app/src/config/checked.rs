@@ -9,7 +9,7 @@ use super::document;
 use super::path::{self, PathRules};
 use super::problem::{Place, Problems};
 use super::raw::Raw;
-use super::schema::{Audio, Flv, General, Hooks, Hub, Limits, Listen, Log, WebRtc, overlap};
+use super::schema::{Audio, Flv, General, Hls, Hooks, Hub, Limits, Listen, Log, WebRtc, overlap};
 use super::section::Section;
 use super::user::User;
 
@@ -69,6 +69,8 @@ pub struct Config {
     pub webrtc: WebRtc,
     /// HTTP-FLV.
     pub flv: Flv,
+    /// HLS.
+    pub hls: Hls,
     /// Bounds.
     pub limits: Limits,
     /// Key path and variable of what the environment set.
@@ -126,6 +128,7 @@ impl Config {
             audio: read_section(&mut raw, problems),
             webrtc: read_section(&mut raw, problems),
             flv: read_section(&mut raw, problems),
+            hls: read_section(&mut raw, problems),
             limits: read_section(&mut raw, problems),
             overrides: raw.overrides,
             ignored: raw.ignored,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::hls::Variant;
 use ipnet::IpNet;
 use media::Pii;
 use tracing_subscriber::filter::Targets;
@@ -33,7 +34,8 @@ section! {
 section! {
     /// Every socket in one place; `""` switches one off. Port 0 takes any free port and logs which.
     "listen" => pub Listen {
-        /// TCP: pages, API and all HTTP media (`/{path}/whip`, `/{path}/whep`, `/{path}.flv`), `/healthz` and `/metrics`.
+        /// TCP: pages, API and all HTTP media (`/{path}/whip`, `/{path}/whep`, `/{path}.flv`,
+        /// `/{path}/index.m3u8`), `/healthz` and `/metrics`.
         http: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8080""#);
         /// TCP: WHIP and WHEP once more, where MediaMTX has them.
         webrtc: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8889""#);
@@ -47,8 +49,8 @@ section! {
         rtsp: Option<SocketAddr> = Address, Some(r#""""#);
         /// TCP: RTSP in TLS (customary: 8322). Accepted; nothing listens there yet.
         rtsps: Option<SocketAddr> = Address, Some(r#""""#);
-        /// TCP: HLS once more, where MediaMTX has it (customary: 8888). Accepted; nothing listens there yet.
-        hls: Option<SocketAddr> = Address, Some(r#""""#);
+        /// TCP: HLS once more, where MediaMTX has it, with its watching page at `/{path}/`.
+        hls: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8888""#);
         /// TCP: the API once more, where MediaMTX has it (customary: 9997). Accepted; nothing listens there yet.
         api: Option<SocketAddr> = Address, Some(r#""""#);
         /// TCP: the metrics once more, where MediaMTX has them (customary: 9998). Accepted; nothing listens there yet.
@@ -202,6 +204,29 @@ section! {
 }
 
 section! {
+    /// HLS, `/{path}/index.m3u8` on every HTTP listener.
+    "hls" => pub Hls {
+        /// `"lowLatency"`: fMP4 with parts, a second behind live and less; `"fmp4"`: fMP4 in whole segments; `"mpegts"`:
+        /// MPEG-TS, for televisions and old players. `?variant=` in the URL asks for another.
+        variant: Variant = Choice(VARIANTS), Some(r#""lowLatency""#);
+        /// The least length of a segment; it ends at the next random access point.
+        segment_ms: Duration = Millis(500..=30_000), Some("1000");
+        /// The length of a part, without which `"lowLatency"` would be behind live by whole segments.
+        part_ms: Duration = Millis(50..=1_000), Some("200");
+        /// Segments in a playlist, at least.
+        segments: u32 = Number(3..=1_000), Some("7");
+        /// The largest segment, in bytes; it ends before it gets larger.
+        segment_max_bytes: u32 = Number(1 << 20..=1 << 30), Some("52428800");
+        /// When nobody has asked for anything for so long, the muxer ends, and so does the session of who watched.
+        muxer_close_after_ms: Duration = Millis(1_000..=3_600_000), Some("60000");
+        /// Whether every stream is muxed all the time, also while nobody watches.
+        always_remux: bool = Flag, Some("false");
+        /// Which pages of other servers may play it: their origins, or `"*"` for all.
+        allow_origins: Vec<Origin> = List(origin()), Some(r#"["*"]"#);
+    }
+}
+
+section! {
     /// Bounds that hold whatever is sent. Each one that is reached shows in the log and in the metrics.
     "limits" => pub Limits {
         /// Open TCP connections of each listener.
@@ -216,10 +241,16 @@ section! {
         streams: u32 = Number(1..=100_000), Some("1000");
         /// Subscribers of one stream at a time.
         subscribers: u32 = Number(1..=1_000_000), Some("5000");
+        /// Sessions of people who watch by HLS at a time.
+        hls_sessions: u32 = Number(1..=1_000_000), Some("5000");
         /// Commands of hooks at a time; beyond, a hook does not run.
         hook_processes: u32 = Number(1..=10_000), Some("256");
     }
 }
+
+/// The variants of HLS, as MediaMTX calls them.
+const VARIANTS: &[(&str, Variant)] =
+    &[("lowLatency", Variant::LowLatency), ("fmp4", Variant::Fmp4), ("mpegts", Variant::MpegTs)];
 
 /// Every section, in the order of the reference.
 pub(crate) fn sections() -> Vec<Description> {
@@ -234,6 +265,7 @@ pub(crate) fn sections() -> Vec<Description> {
         Audio::describe(),
         WebRtc::describe(),
         Flv::describe(),
+        Hls::describe(),
         Limits::describe(),
     ]
 }
@@ -272,7 +304,7 @@ impl Listen {
             tcp("rtmps", self.rtmps, false),
             tcp("rtsp", self.rtsp, false),
             tcp("rtsps", self.rtsps, false),
-            tcp("hls", self.hls, false),
+            tcp("hls", self.hls, true),
             tcp("api", self.api, false),
             tcp("metrics", self.metrics, false),
         ]

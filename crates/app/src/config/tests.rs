@@ -121,7 +121,7 @@ fn keys_in_the_wrong_section_and_sections_of_the_wrong_kind_are_explained() {
             "m.toml:3:13: auth.user: found 3; accepted: sections, each headed [[auth.user]]",
             "m.toml:4:6: auth.users: unknown key; did you mean `user`?",
             "m.toml:5:1: colour: unknown key; accepted: data_dir, public_hosts, listen, auth, path, hooks, log, hub, \
-             audio, webrtc, flv, limits",
+             audio, webrtc, flv, hls, limits",
             "m.toml:6:5: log.colour: unknown key; accepted in [log]: level, format",
         ],
     );
@@ -393,7 +393,7 @@ fn the_summary_names_what_listens_and_who_may_enter() {
     for line in [
         "  http     0.0.0.0:8080          TCP",
         "  ice      0.0.0.0:8189          UDP and TCP",
-        "  off: webrtc, rtmps, rtsps, hls, api, metrics",
+        "  off: webrtc, rtmps, rtsps, api, metrics",
         "  any (no password) from 0.0.0.0/0, ::/0: publish nothing; read lobby",
         "  nurse from 10.0.0.0/8: publish ward/*; read nothing",
         "Set by the environment: log.level (MEDLEY_LOG_LEVEL)",

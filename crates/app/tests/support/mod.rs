@@ -44,7 +44,7 @@ pub(crate) struct Running {
 }
 
 pub(crate) const ANY_PORT: &str = "public_hosts = [\"127.0.0.1\"]\n[listen]\nhttp = \"127.0.0.1:0\"\nwebrtc = \"127.0.0.1:0\"\n\
-     ice = \"127.0.0.1:0\"\nrtmp = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n";
+     ice = \"127.0.0.1:0\"\nrtmp = \"127.0.0.1:0\"\nhls = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n";
 
 impl Running {
     pub(crate) fn start(name: &str, users: &str) -> Self {

@@ -110,7 +110,7 @@ impl Hls {
     }
 
     async fn remux_all(self: &Arc<Self>) {
-        for stream in self.hub.snapshot().into_iter().filter(|stream| stream.published) {
+        for stream in self.hub.snapshot().into_iter().filter(|stream| stream.published_since.is_some()) {
             let permit = self.hub.permit_own_read(stream.path);
             if let Err(error) = self.muxer(&permit, self.options.muxer.variant).await {
                 tracing::debug!(path = %permit.path(), %error, "HLS: no muxer");
