@@ -52,6 +52,11 @@ impl Figures {
         for (name, help, value) in [
             ("medley_frames_in", "Frames of publishers since the start", totals.frames_in),
             ("medley_frame_bytes_in", "Payload bytes of those frames", totals.bytes_in),
+            (
+                "medley_frames_broken",
+                "Frames of publishers that came broken or not at all",
+                totals.frames_broken,
+            ),
             ("medley_frame_bytes_out", "Payload bytes that subscribers were given", totals.bytes_out),
             ("medley_frames_dropped", "Frames that slow subscribers were not given", totals.frames_dropped),
         ] {

@@ -39,6 +39,11 @@ impl Publisher {
         TrackWriter { stream: Arc::clone(&self.stream), generation: self.generation, track }
     }
 
+    /// Counts frames that came broken or not at all.
+    pub fn count_broken(&self, frames: u64) {
+        self.stream.count_broken(frames);
+    }
+
     /// Waits until a reader needs a random access point; at most once in [`crate::Options::keyframe_throttle`].
     /// Cancel-safe.
     pub async fn keyframe_requested(&self) {

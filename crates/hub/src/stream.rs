@@ -56,6 +56,8 @@ pub struct TrackSnapshot {
 pub struct StreamSnapshot {
     /// The stream's name.
     pub path: StreamPath,
+    /// Since when it can be read; `None`: it has had no track yet.
+    pub available_since: Option<SystemTime>,
     /// Since when the publisher that it has feeds it; `None`: it waits for one to come back.
     pub published_since: Option<SystemTime>,
     /// Its tracks now.
@@ -75,6 +77,8 @@ pub struct TotalsSnapshot {
     pub bytes_out: u64,
     /// Frames that publishers gave.
     pub frames_in: u64,
+    /// Frames of publishers that came broken or not at all, as far as their protocol tells.
+    pub frames_broken: u64,
     /// Frames that slow readers were not given.
     pub frames_dropped: u64,
 }
@@ -84,6 +88,7 @@ pub(crate) struct Totals {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     frames_in: AtomicU64,
+    frames_broken: AtomicU64,
     frames_dropped: AtomicU64,
 }
 
@@ -94,6 +99,7 @@ impl Totals {
             bytes_in: read(&self.bytes_in),
             bytes_out: read(&self.bytes_out),
             frames_in: read(&self.frames_in),
+            frames_broken: read(&self.frames_broken),
             frames_dropped: read(&self.frames_dropped),
         }
     }
@@ -134,8 +140,8 @@ pub(crate) struct State {
     next_rendition: u32,
     generation: u64,
     publisher: Option<Feeder>,
-    /// Whether it has had a track.
-    available: bool,
+    /// Since when it has had a track.
+    available: Option<SystemTime>,
     pub(crate) ended: Option<EndReason>,
     asked_for_keyframe: Option<Instant>,
 }
@@ -215,7 +221,7 @@ impl Stream {
                 next_rendition: FIRST_RENDITION,
                 generation: 0,
                 publisher: None,
-                available: false,
+                available: None,
                 ended: None,
                 asked_for_keyframe: None,
             }),
@@ -268,7 +274,7 @@ impl Stream {
     /// Whether it can be read.
     pub(crate) fn is_available(&self) -> bool {
         let state = self.lock();
-        state.available && state.ended.is_none()
+        state.available.is_some() && state.ended.is_none()
     }
 
     /// Admits a publisher; who published before is evicted if `evict`, as by default: the half-dead connection of a
@@ -330,7 +336,7 @@ impl Stream {
             if let Some(publisher) = state.publisher.take() {
                 publisher.evict.send_replace(Some(reason));
             }
-            if state.available {
+            if state.available.is_some() {
                 self.watcher.unavailable(&self.path);
             }
         }
@@ -348,8 +354,8 @@ impl Stream {
         if state.generation == generation {
             tracing::debug!(path = %self.path, codec = %info.codec(), "track");
             state.put_track(info, false);
-            if !state.available && state.ended.is_none() {
-                state.available = true;
+            if state.available.is_none() && state.ended.is_none() {
+                state.available = Some(SystemTime::now());
                 self.watcher.available(&self.path);
             }
             drop(state);
@@ -471,6 +477,12 @@ impl Stream {
         }
     }
 
+    pub(crate) fn count_broken(&self, frames: u64) {
+        for totals in [&self.totals, &*self.hub_totals] {
+            totals.frames_broken.fetch_add(frames, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn count_dropped(&self, frames: u64) {
         for totals in [&self.totals, &*self.hub_totals] {
             totals.frames_dropped.fetch_add(frames, Ordering::Relaxed);
@@ -483,6 +495,7 @@ impl Stream {
             |track: &Track| TrackSnapshot { info: Arc::clone(&track.info), rendition: track.rendition };
         StreamSnapshot {
             path: self.path.clone(),
+            available_since: state.available,
             published_since: state.publisher.as_ref().map(|publisher| publisher.since),
             tracks: state.tracks.iter().map(track).collect(),
             readers: self.readers(),

@@ -308,6 +308,9 @@ async fn a_snapshot_tells_the_tracks_since_when_and_how_much_went_in_and_out() {
     }
     assert_eq!(drain(&mut readers[0]).len(), 4);
     let stream = || hub.snapshot().remove(0);
+    publisher.count_broken(3);
+    assert_eq!(stream().totals.frames_broken, 3);
+    assert!(stream().available_since.is_some_and(|since| since >= before && since <= SystemTime::now()));
     assert!(stream().published_since.is_some_and(|since| since >= before && since <= SystemTime::now()));
     assert_eq!(stream().tracks[0].info.config, h264_config(31));
     assert_eq!((stream().totals.bytes_in, stream().totals.bytes_out), (6, 6), "one has taken nothing yet");

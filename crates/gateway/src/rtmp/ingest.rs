@@ -58,6 +58,8 @@ impl Ingest {
                 }
             }
             Event::Warning { count, warning } => {
+                // Told for the first, second, fourth, eighth ... time: as many again as at the last.
+                self.publisher.count_broken(count - count / 2);
                 tracing::warn!(path = %self.publisher.path(), count, %warning, "RTMP: tags dropped");
             }
             _ => {}

@@ -66,6 +66,7 @@ impl Half for Ingest {
                 };
                 *writer = Some(publisher.add_track(info.config));
             }
+            (Event::Lost(_), Some(publisher)) => publisher.count_broken(1),
             (Event::Frame(frame), _) => {
                 let writer = if frame.track == VIDEO_TRACK { &self.video } else { &self.audio };
                 if let Some(writer) = writer {
