@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
+use gateway::transport::Security;
 use gateway::{Sessions, flv, hls, rtmp, webrtc};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
@@ -116,7 +117,8 @@ impl Server {
         let mut media = tokio::task::JoinSet::new();
         if let Some((listener, options)) = rtmp {
             tracing::info!(listener = "rtmp", address = %listener.local_addr()?, "listening");
-            let context = rtmp::Context { hub: hub.clone(), sessions: sessions.clone(), options };
+            let security = Security::Open;
+            let context = rtmp::Context { hub: hub.clone(), sessions: sessions.clone(), options, security };
             media.spawn(rtmp::serve(listener, context, shutdown.clone()));
         }
         media.spawn(async move { webrtc.run().await });

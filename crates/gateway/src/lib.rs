@@ -20,6 +20,7 @@ mod refusal;
 mod request;
 pub mod rtmp;
 pub mod sessions;
+pub mod transport;
 pub mod webrtc;
 
 pub use request::Origins;

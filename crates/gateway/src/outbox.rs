@@ -5,7 +5,8 @@ use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
-use tokio::net::TcpStream;
+
+use crate::transport::TryWrite;
 
 /// Buffers that one system call takes; the kernel's own limit is 1,024.
 const VECTOR: usize = 64;
@@ -14,6 +15,8 @@ const VECTOR: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     buffers: VecDeque<Bytes>,
+    /// What the transport has taken has not all left.
+    held_back: bool,
     /// When bytes last left, while some wait.
     stalled_since: Option<Instant>,
 }
@@ -26,7 +29,7 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.buffers.is_empty()
+        self.buffers.is_empty() && !self.held_back
     }
 
     /// When the other side will have taken no bytes for `patience`; `None` while nothing waits for it.
@@ -34,21 +37,24 @@ impl Outbox {
         self.stalled_since.map(|since| since + patience)
     }
 
-    /// Writes as much as the socket takes now and returns how many bytes that were.
-    pub(crate) fn write(&mut self, stream: &TcpStream) -> io::Result<usize> {
-        let written = self.write_all_it_takes(stream)?;
+    /// Writes as much as the socket takes now and returns how many bytes that were. Also sends what TLS has to say by
+    /// itself, so it is called after each read as well.
+    pub(crate) fn write(&mut self, transport: &mut impl TryWrite) -> io::Result<usize> {
+        let written = self.write_all_it_takes(transport)?;
+        let (flushed, all) = transport.try_flush()?;
+        self.held_back = !all;
         self.stalled_since = match self.stalled_since {
             _ if self.is_empty() => None,
-            Some(since) if written == 0 => Some(since),
+            Some(since) if written + flushed == 0 => Some(since),
             _ => Some(Instant::now()),
         };
         Ok(written)
     }
 
-    fn write_all_it_takes(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    fn write_all_it_takes(&mut self, transport: &mut impl TryWrite) -> io::Result<usize> {
         let mut written = 0;
         while !self.buffers.is_empty() {
-            match self.write_once(stream) {
+            match self.write_once(transport) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(taken) => {
                     written += taken;
@@ -62,14 +68,14 @@ impl Outbox {
     }
 
     /// One system call. A live reader has one frame waiting, for which `send` costs the kernel less than `writev`.
-    fn write_once(&self, stream: &TcpStream) -> io::Result<usize> {
+    fn write_once(&self, transport: &mut impl TryWrite) -> io::Result<usize> {
         if let (Some(only), 1) = (self.buffers.front(), self.buffers.len()) {
-            return stream.try_write(only);
+            return transport.try_write(only);
         }
         let mut slices = [IoSlice::new(&[]); VECTOR];
         let count =
             slices.iter_mut().zip(&self.buffers).map(|(slice, bytes)| *slice = IoSlice::new(bytes)).count();
-        stream.try_write_vectored(&slices[..count])
+        transport.try_write_vectored(&slices[..count])
     }
 
     fn advance(&mut self, mut taken: usize) {

@@ -181,7 +181,7 @@ impl Client {
                 return Ok(());
             }
             Some(Output::Event(event)) => return self.on_event(event),
-            None => self.outbox.write(&self.stream).map(drop)?,
+            None => self.outbox.write(&mut self.stream).map(drop)?,
         }
         let blocked = !self.outbox.is_empty();
         let interest = if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
@@ -262,6 +262,7 @@ mod tests {
     use super::*;
     use crate::Sessions;
     use crate::rtmp::{Context, Options, PullError, pull, serve};
+    use crate::transport::Security;
 
     #[derive(Debug)]
     struct NoTransforms;
@@ -306,7 +307,7 @@ mod tests {
     async fn server_of(hub: Hub, sessions: Sessions) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let context = Context { hub, sessions, options: Options::default() };
+        let context = Context { hub, sessions, options: Options::default(), security: Security::Open };
         tokio::spawn(serve(listener, context, CancellationToken::new()));
         address
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use hub::Hub;
 
 use crate::Sessions;
+use crate::transport::Security;
 
 pub use client::{Client, ClientError};
 pub use listener::serve;
@@ -53,4 +54,6 @@ pub struct Context {
     pub sessions: Sessions,
     /// The bounds.
     pub options: Options,
+    /// RTMP or RTMPS.
+    pub security: Security,
 }

@@ -21,6 +21,7 @@ use super::messages::Messages;
 use crate::flv::egress::{self, Egress, Step};
 use crate::outbox::Outbox;
 use crate::sessions::{Activity, SessionEntry, SessionKind, count};
+use crate::transport::Transport;
 use crate::{alias, credentials};
 
 /// Bytes read at a time: a random access point of a consultation in two or three turns.
@@ -64,7 +65,7 @@ enum Wake {
 
 struct Session {
     context: Arc<Context>,
-    stream: TcpStream,
+    transport: Transport,
     entry: SessionEntry,
     protocol: ServerSession,
     capabilities: Capabilities,
@@ -87,13 +88,22 @@ pub(super) async fn run(
         tracing::debug!(%error, "RTMP: connection failed");
         return;
     }
-    let mut session = Session::new(context, stream, peer);
-    let ended = session.serve(&shutdown).await;
-    session.report(&ended);
+    let secured = tokio::select! {
+        secured = context.security.secure(stream) => secured,
+        () = shutdown.cancelled() => return,
+    };
+    match secured {
+        Ok(transport) => {
+            let mut session = Session::new(context, transport, peer);
+            let ended = session.serve(&shutdown).await;
+            session.report(&ended);
+        }
+        Err(error) => tracing::info!(%error, "RTMP: connection closed"),
+    }
 }
 
 impl Session {
-    fn new(context: Arc<Context>, stream: TcpStream, peer: SocketAddr) -> Self {
+    fn new(context: Arc<Context>, transport: Transport, peer: SocketAddr) -> Self {
         let mut config = Config {
             handshake_timeout: context.options.handshake_timeout,
             idle_timeout: context.options.idle_timeout,
@@ -103,11 +113,15 @@ impl Session {
         config.limits.partial = context.options.max_message + (1 << 20);
         // This number makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
         let seed = getrandom::u64().unwrap_or_default();
+        let kind = match transport {
+            Transport::Plain(_) => SessionKind::Rtmp,
+            Transport::Tls(_) => SessionKind::Rtmps,
+        };
         Self {
-            entry: context.sessions.enter(SessionKind::Rtmp, Pii(peer)),
+            entry: context.sessions.enter(kind, Pii(peer)),
             protocol: ServerSession::new(config, seed, Instant::now()),
             context,
-            stream,
+            transport,
             capabilities: Capabilities::default(),
             role: Role::Idle,
             outbox: Outbox::default(),
@@ -125,7 +139,8 @@ impl Session {
                     while let Some(Output::Write(bytes)) = self.protocol.poll_output() {
                         self.outbox.push(bytes);
                     }
-                    let _ = self.outbox.write(&self.stream);
+                    let _ = self.outbox.write(&mut self.transport);
+                    self.transport.farewell();
                     return ended;
                 }
             }
@@ -164,8 +179,8 @@ impl Session {
     async fn wait(&mut self, shutdown: &CancellationToken) -> Wake {
         let blocked = !self.outbox.is_empty();
         let deadline = self.deadline();
-        let Self { stream, role, closing, entry, .. } = self;
-        let stream = &*stream;
+        let Self { transport, role, closing, entry, .. } = self;
+        let transport = &*transport;
         // A reader and a publisher are told by the hub that it closes; who is neither, here.
         let told_by_hub = !matches!(role, Role::Idle) || closing.is_some();
         let next = async {
@@ -184,7 +199,7 @@ impl Session {
         };
         let writable = async {
             match blocked {
-                true => poll_fn(|context| stream.poll_write_ready(context)).await,
+                true => poll_fn(|context| transport.poll_write_ready(context)).await,
                 false => std::future::pending().await,
             }
         };
@@ -194,7 +209,7 @@ impl Session {
             biased;
             wake = next => wake,
             writable = writable => Wake::Writable(writable),
-            readable = poll_fn(|context| stream.poll_read_ready(context)) => Wake::Readable(readable),
+            readable = poll_fn(|context| transport.poll_read_ready(context)) => Wake::Readable(readable),
             () = due => Wake::Deadline,
             () = entry.kicked() => Wake::Kicked,
             () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
@@ -219,7 +234,7 @@ impl Session {
 
     fn read(&mut self) -> Result<(), Ended> {
         self.input.reserve(READ);
-        match self.stream.try_read_buf(&mut self.input) {
+        match self.transport.try_read_buf(&mut self.input) {
             Ok(0) => return Err(Ended::Closed),
             Ok(taken) => count(&self.entry.bytes_in, taken),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -235,7 +250,7 @@ impl Session {
     }
 
     fn flush(&mut self) -> Result<(), Ended> {
-        let written = self.outbox.write(&self.stream)?;
+        let written = self.outbox.write(&mut self.transport)?;
         count(&self.entry.bytes_out, written);
         Ok(())
     }
