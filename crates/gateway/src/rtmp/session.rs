@@ -114,7 +114,7 @@ impl Session {
         // This number makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
         let seed = getrandom::u64().unwrap_or_default();
         let kind = match transport {
-            Transport::Plain(_) => SessionKind::Rtmp,
+            Transport::Open(_) => SessionKind::Rtmp,
             Transport::Tls(_) => SessionKind::Rtmps,
         };
         Self {
