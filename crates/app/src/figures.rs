@@ -13,6 +13,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::http::{counter, gauge};
+use crate::paths::HookFigures;
 
 /// Reads the hub and the gateways.
 #[derive(Debug)]
@@ -20,12 +21,13 @@ pub struct Figures {
     hub: Hub,
     sessions: Sessions,
     webrtc: Arc<WebRtc>,
+    hooks: HookFigures,
 }
 
 impl Figures {
     /// Of these parts.
-    pub const fn new(hub: Hub, sessions: Sessions, webrtc: Arc<WebRtc>) -> Self {
-        Self { hub, sessions, webrtc }
+    pub const fn new(hub: Hub, sessions: Sessions, webrtc: Arc<WebRtc>, hooks: HookFigures) -> Self {
+        Self { hub, sessions, webrtc, hooks }
     }
 
     fn streams(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -104,9 +106,23 @@ impl Figures {
     }
 }
 
+impl Figures {
+    fn hooks(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Commands of hooks that run now";
+        gauge(encoder, "medley_hook_processes", help, self.hooks.processes() as f64)?;
+        let counters = self.hooks.counters();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let help = "Commands of hooks that could not start or ended with another code than 0";
+        counter(encoder, "medley_hooks_failed", help, read(&counters.failed))?;
+        let help = "Commands of hooks that did not run because of limits.hook_processes";
+        counter(encoder, "medley_hooks_refused", help, read(&counters.refused))
+    }
+}
+
 impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.streams(&mut encoder)?;
-        self.sessions(&mut encoder)
+        self.sessions(&mut encoder)?;
+        self.hooks(&mut encoder)
     }
 }

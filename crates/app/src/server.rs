@@ -15,6 +15,7 @@ use crate::auth::UserAuthorizer;
 use crate::config::{Config, Origin, variable};
 use crate::figures::Figures;
 use crate::http::{self, Bound, Metrics, Phase, Status};
+use crate::paths::PathWork;
 use crate::renditions::Renditions;
 use crate::{pages, reachable};
 
@@ -30,6 +31,7 @@ pub struct Server {
     webrtc: Arc<webrtc::WebRtc>,
     flv: Arc<flv::Flv>,
     hls: Arc<hls::Hls>,
+    work: PathWork,
     http: Vec<Bound>,
     status: Status,
     shutdown: CancellationToken,
@@ -43,9 +45,12 @@ impl Server {
     pub async fn bind(config: &Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let authorizer = UserAuthorizer::new(config.users.clone()).context("no random numbers")?;
         let authorizer = Arc::new(authorizer);
-        let sessions = Sessions::default();
+        let work = PathWork::new(config);
+        let notices = work.notices();
+        let sessions = Sessions::watched(Arc::clone(&notices) as _);
+        let renditions = Arc::new(renditions(config));
         let hub =
-            hub::Hub::new(hub_options(config), Arc::new(renditions(config)), Arc::clone(&authorizer) as _);
+            hub::Hub::with_paths(hub_options(config), renditions, Arc::clone(&authorizer) as _, notices as _);
         let rtmp = match config.listen.rtmp {
             Some(address) => Some((bind_tcp("rtmp", address).await?, rtmp_options(config))),
             None => None,
@@ -73,18 +78,8 @@ impl Server {
                 http.push(bound.with_context(|| cannot_be_bound(name, address))?);
             }
         }
-        Ok(Self {
-            hub,
-            sessions,
-            authorizer,
-            rtmp,
-            webrtc,
-            flv,
-            hls,
-            http,
-            status: Status::default(),
-            shutdown,
-        })
+        let status = Status::default();
+        Ok(Self { hub, sessions, authorizer, rtmp, webrtc, flv, hls, work, http, status, shutdown })
     }
 
     /// Where the listener `name` of `[listen]` is reached; tells the port that port 0 became.
@@ -107,7 +102,7 @@ impl Server {
     /// When a media socket fails while the server runs.
     pub async fn run(self, extra: Router) -> anyhow::Result<()> {
         let router = self.router().merge(extra);
-        let Self { hub, sessions, rtmp, webrtc, hls, http, status, shutdown, .. } = self;
+        let Self { hub, sessions, rtmp, webrtc, hls, work, http, status, shutdown, .. } = self;
         let tasks = TaskTracker::new();
         for bound in http {
             tracing::info!(listener = bound.name(), address = %bound.local_addr()?, "listening");
@@ -122,6 +117,8 @@ impl Server {
             media.spawn(rtmp::serve(listener, context, shutdown.clone()));
         }
         media.spawn(async move { webrtc.run().await });
+        // Commands that run from the start find everything listening.
+        let work = work.start(hub.clone(), sessions, None);
         status.enter(Phase::Ok);
         let failed = tokio::select! {
             () = shutdown.cancelled() => None,
@@ -135,6 +132,8 @@ impl Server {
         while media.join_next().await.is_some() {}
         tasks.close();
         tasks.wait().await;
+        // After all sessions, whose ends may be told by commands.
+        work.stop().await;
         tracing::info!("stopped");
         match failed {
             Some(ended) => ended?.context("a media socket failed"),
@@ -145,7 +144,8 @@ impl Server {
     fn router(&self) -> Router {
         let mut metrics = Metrics::new();
         metrics.register_listeners(self.http.iter().map(|bound| (bound.name(), bound.counters())).collect());
-        metrics.register(Figures::new(self.hub.clone(), self.sessions.clone(), Arc::clone(&self.webrtc)));
+        let (hub, sessions, webrtc) = (self.hub.clone(), self.sessions.clone(), Arc::clone(&self.webrtc));
+        metrics.register(Figures::new(hub, sessions, webrtc, self.work.figures()));
         let webrtc = axum::middleware::from_fn_with_state(Arc::clone(&self.webrtc), webrtc::layer);
         let flv = axum::middleware::from_fn_with_state(Arc::clone(&self.flv), flv::layer);
         let hls = axum::middleware::from_fn_with_state(Arc::clone(&self.hls), hls::layer);
