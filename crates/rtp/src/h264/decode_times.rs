@@ -112,3 +112,156 @@ impl DecodeTimes {
         self.held.extend((1..=depth as i64).rev().map(|back| pts - back * self.interval));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FRAME: i64 = 3_600;
+
+    /// `max_num_reorder_frames` of an SPS that says nothing else.
+    fn declared(depth: usize) -> DecodeTimes {
+        DecodeTimes { declared: depth, ..DecodeTimes::default() }
+    }
+
+    /// Presentation and decode times of frames whose places in output order are given in decoding order.
+    fn stamp(times: &mut DecodeTimes, order: &[i64]) -> Vec<(i64, i64)> {
+        let of = |&place: &i64| {
+            let (pts, dts) = times.stamp(Timestamp::new(place * FRAME, Rate::VIDEO), place == order[0]);
+            (pts.ticks(), dts.ticks())
+        };
+        order.iter().map(of).collect()
+    }
+
+    fn assert_valid(stamps: &[(i64, i64)]) {
+        assert!(stamps.windows(2).all(|pair| pair[0].1 < pair[1].1), "{stamps:?}");
+        assert!(stamps.iter().all(|(pts, dts)| dts <= pts), "{stamps:?}");
+    }
+
+    fn untouched(stamps: &[(i64, i64)], order: &[i64]) -> bool {
+        stamps.iter().zip(order).all(|((pts, _), place)| *pts == place * FRAME)
+    }
+
+    #[test]
+    fn without_reordering_both_times_are_the_same() {
+        let order: Vec<_> = (0..20).collect();
+        let stamps = stamp(&mut DecodeTimes::default(), &order);
+        assert!(stamps.iter().all(|(pts, dts)| pts == dts));
+        assert!(untouched(&stamps, &order));
+    }
+
+    #[test]
+    fn two_b_frames_are_decoded_one_picture_early() {
+        let order = [0, 3, 1, 2, 6, 4, 5];
+        let stamps = stamp(&mut declared(1), &order);
+        let dts: Vec<_> = stamps.iter().map(|(_, dts)| dts / FRAME).collect();
+        assert_eq!(dts, [-1, 0, 1, 2, 3, 4, 5]);
+        assert!(untouched(&stamps, &order));
+    }
+
+    #[test]
+    fn a_pyramid_is_decoded_two_pictures_early() {
+        let order = [0, 4, 2, 1, 3, 8, 6, 5, 7];
+        let stamps = stamp(&mut declared(2), &order);
+        let dts: Vec<_> = stamps.iter().map(|(_, dts)| dts / FRAME).collect();
+        assert_eq!(dts, [-2, -1, 0, 1, 2, 3, 4, 5, 6]);
+        assert!(untouched(&stamps, &order));
+    }
+
+    #[test]
+    fn depth_that_nothing_declared_is_learnt_from_the_first_pictures_that_show_it() {
+        for order in [&[0, 3, 1, 2, 6, 4, 5, 9, 7, 8][..], &[0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11]] {
+            let stamps = stamp(&mut DecodeTimes::default(), order);
+            assert_valid(&stamps);
+            assert!(untouched(&stamps[5..], &order[5..]), "{stamps:?}");
+            let distance = |at: usize| stamps[at].1 - stamps[at - 1].1;
+            assert!((8..order.len()).all(|at| distance(at) == FRAME), "{stamps:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_back_is_forgotten_two_random_access_points_later() {
+        let mut times = DecodeTimes::default();
+        let mut order: Vec<_> = (10..20).chain(12..40).collect();
+        order.dedup();
+        assert_valid(&stamp(&mut times, &order));
+        stamp(&mut times, &(40..50).collect::<Vec<_>>());
+        let stamps = stamp(&mut times, &(50..60).collect::<Vec<_>>());
+        assert!(stamps.iter().all(|(pts, dts)| pts == dts), "{stamps:?}");
+    }
+
+    #[test]
+    fn rule_8_behind_a_loss_the_pictures_in_front_of_it_do_not_count() {
+        let mut times = declared(2);
+        let before = stamp(&mut times, &[0, 4, 2, 1, 3]);
+        times.restart();
+        let after = stamp(&mut times, &[100, 104, 102, 101, 103]);
+        assert_eq!(after[0], (100 * FRAME, 98 * FRAME));
+        assert_valid(&[before, after].concat());
+        times.restart();
+        // No room: the decode times of what was given out are just behind.
+        let near = stamp(&mut times, &[105, 109, 107, 106, 108]);
+        assert_valid(&near);
+        assert!(near[0].1 > 101 * FRAME && untouched(&near, &[105, 109, 107, 106, 108]));
+    }
+
+    #[test]
+    fn the_first_decode_times_are_as_far_apart_as_the_sps_says() {
+        // ffmpeg 5.1, libx264 -bf 3 -x264-params b-pyramid=normal, 25 pictures a second.
+        let sps = [
+            0x67, 0x64, 0x00, 0x0a, 0xac, 0xd9, 0x42, 0x0d, 0xb0, 0x11, 0x00, 0x00, 0x03, 0x00, 0x01, 0x00,
+            0x00, 0x03, 0x00, 0x32, 0x0f, 0x12, 0x25, 0x96,
+        ];
+        let mut times = DecodeTimes::default();
+        times.configure(&Sps::parse(&sps).unwrap());
+        assert_eq!(stamp(&mut times, &[10])[0], (10 * FRAME, 8 * FRAME));
+        // 1 picture in 1,000 s is no rate: 25 a second are assumed.
+        times.configure(&Sps { frame_rate: Some((1, 1_000)), ..Sps::parse(&sps).unwrap() });
+        assert_eq!(times.interval, INTERVAL);
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_within_the_depth_keeps_its_presentation_times(
+            depth in 0_usize..6,
+            keys in prop::collection::vec(any::<u32>(), 1..200),
+        ) {
+            let mut places: Vec<i64> = (1..keys.len() as i64).collect();
+            let mut order = vec![0];
+            for key in &keys[1..] {
+                // Take one of the next ones, but no picture may be overtaken by more than `depth`.
+                let overdue = places.first().is_some_and(|first| order.iter().filter(|&p| p > first).count() >= depth);
+                let pick = if overdue { 0 } else { *key as usize % (depth + 1).min(places.len()) };
+                order.push(places.remove(pick));
+            }
+            let mut times = declared(depth);
+            let stamps: Vec<_> = order
+                .iter()
+                .map(|&place| times.stamp(Timestamp::new(place * FRAME, Rate::VIDEO), place == 0))
+                .map(|(pts, dts)| (pts.ticks(), dts.ticks()))
+                .collect();
+            assert_valid(&stamps);
+            prop_assert!(untouched(&stamps, &order), "{:?} gave {:?}", order, stamps);
+        }
+
+        #[test]
+        fn any_times_at_all_give_decode_times_that_increase(
+            pictures in prop::collection::vec((-1_000_000_i64..1_000_000, any::<bool>(), any::<bool>()), 1..100),
+            depth in 0_usize..17,
+        ) {
+            let mut times = declared(depth);
+            let mut stamps = Vec::new();
+            for (pts, random_access, lost) in pictures {
+                if lost && random_access {
+                    times.restart();
+                }
+                let (pts, dts) = times.stamp(Timestamp::new(pts, Rate::VIDEO), random_access);
+                stamps.push((pts.ticks(), dts.ticks()));
+                prop_assert!(times.held.len() <= MAX_DEPTH);
+            }
+            assert_valid(&stamps);
+        }
+    }
+}

@@ -10,6 +10,7 @@ use media::h264::avcc::AccessUnit;
 use media::h264::sps::Sps;
 use media::{CodecConfig, Frame, Rate, Timestamp, TrackId, TrackInfo, g711, opus};
 
+use super::order::Ordered;
 use super::{Event, Format, ReceiveError, TrackConfig};
 use crate::aac::{self, GenericDepacketizer, LatmDepacketizer};
 use crate::h264::{DecodeTimes, Depacketizer, Popped};
@@ -64,29 +65,36 @@ impl Sink<'_> {
     }
 
     /// Where the timeline has a packet of this timestamp; `None` for a timestamp of which none came.
-    fn stamp(&mut self, timestamp: u32, offset: u32) -> Option<Timestamp> {
+    fn stamp(&mut self, timestamp: u32) -> Option<Timestamp> {
         let arrival = self.line.arrival(timestamp)?;
-        Some(self.clock.stamp(self.line.clock, timestamp.wrapping_add(offset), arrival))
+        Some(self.clock.stamp(self.line.clock, timestamp, arrival))
     }
 
-    /// A frame of sound on its track's clock, `offset` ticks of the RTP clock behind the packet's timestamp; left out
-    /// if it does not come after the last one.
-    fn sound(&mut self, timestamp: u32, offset: u32, rate: Rate, payload: Bytes) {
-        let Some(pts) = self.stamp(timestamp, offset).map(|at| at.to_rate(rate)) else { return };
-        if self.line.last.is_none_or(|last| pts > last) {
-            self.line.last = Some(pts);
-            let frame = Frame { track: self.line.id, pts, dts: pts, random_access: true, payload };
-            self.events.push_back(Event::Frame(frame));
+    /// The frames of sound in one packet, which arrived at `arrival`, on their track's clock, each with the ticks of that
+    /// clock between the packet's timestamp and its beginning. Those that do not come after the last one are left out.
+    ///
+    /// The packet could not leave before its last frame was there, so that one tells what the path takes.
+    fn sound(&mut self, timestamp: u32, arrival: Instant, rate: Rate, frames: &[(u32, Bytes)]) {
+        let Some((last, _)) = frames.last() else { return };
+        // The RTP clock may be that of the core where the output of HE-AAC has twice its rate.
+        let ahead = Timestamp::new(i64::from(*last), rate).to_rate(self.line.rate).ticks();
+        let timestamp = timestamp.wrapping_add(ahead as u32);
+        let end = self.clock.stamp(self.line.clock, timestamp, arrival).to_rate(rate);
+        for (offset, payload) in frames {
+            let pts = Timestamp::new(end.ticks() - i64::from(last - offset), rate);
+            if self.line.last.is_none_or(|last| pts > last) {
+                self.line.last = Some(pts);
+                let payload = payload.clone();
+                let frame = Frame { track: self.line.id, pts, dts: pts, random_access: true, payload };
+                self.events.push_back(Event::Frame(frame));
+            }
         }
     }
 
-    fn aac(&mut self, timestamp: u32, units: Vec<aac::AccessUnit>, config: &AudioConfig) {
-        let frame = u64::from(config.samples_per_frame()) * u64::from(self.line.rate.hz());
-        for unit in units {
-            // The RTP clock may be that of the core where the output has twice its rate.
-            let offset = frame * u64::from(unit.index) / u64::from(config.rate().hz());
-            self.sound(timestamp, offset as u32, config.rate(), unit.payload);
-        }
+    fn aac(&mut self, timestamp: u32, arrival: Instant, units: Vec<aac::AccessUnit>, config: &AudioConfig) {
+        let place = |unit: aac::AccessUnit| (unit.index * config.samples_per_frame(), unit.payload);
+        let frames: Vec<_> = units.into_iter().map(place).collect();
+        self.sound(timestamp, arrival, config.rate(), &frames);
     }
 }
 
@@ -140,13 +148,9 @@ impl Media {
         }
     }
 
-    /// Takes the next packet; `gap`: packets are missing in front of it.
-    pub(super) fn push(
-        &mut self,
-        packet: &Packet,
-        gap: bool,
-        sink: &mut Sink<'_>,
-    ) -> Result<(), ReceiveError> {
+    /// Takes the next packet.
+    pub(super) fn push(&mut self, ordered: &Ordered, sink: &mut Sink<'_>) -> Result<(), ReceiveError> {
+        let &Ordered { ref packet, arrival, gap } = ordered;
         let (timestamp, payload) = (packet.header.timestamp, &packet.payload);
         match self {
             Self::H264(video) => return video.push(packet, sink),
@@ -158,13 +162,13 @@ impl Media {
                     head.channels = 2;
                     sink.announce(CodecConfig::Opus(*head));
                 }
-                sink.sound(timestamp, 0, Rate::OPUS, payload.clone());
+                sink.sound(timestamp, arrival, Rate::OPUS, &[(0, payload.clone())]);
             }
             Self::AacGeneric { depacketizer, config } => {
                 if gap {
                     depacketizer.lose();
                 }
-                sink.aac(timestamp, depacketizer.push(packet)?, config);
+                sink.aac(timestamp, arrival, depacketizer.push(packet)?, config);
             }
             Self::AacLatm { depacketizer, announced } => {
                 if gap {
@@ -178,13 +182,12 @@ impl Media {
                     sink.announce(CodecConfig::Aac(config.clone()));
                 }
                 if let Some(config) = announced {
-                    sink.aac(timestamp, units, config);
+                    sink.aac(timestamp, arrival, units, config);
                 }
             }
             Self::G711(config) => {
-                for (offset, frame) in crate::g711::depacketize(*config, payload) {
-                    sink.sound(timestamp, offset, config.rate(), frame);
-                }
+                let frames: Vec<_> = crate::g711::depacketize(*config, payload).collect();
+                sink.sound(timestamp, arrival, config.rate(), &frames);
             }
         }
         Ok(())
@@ -248,7 +251,7 @@ impl Video {
         if self.waiting || unit.payload.is_empty() {
             return;
         }
-        let Some(at) = sink.stamp(timestamp, 0) else { return };
+        let Some(at) = sink.stamp(timestamp) else { return };
         let (pts, dts) = self.times.stamp(at, unit.random_access);
         let frame =
             Frame { track: sink.line.id, pts, dts, random_access: unit.random_access, payload: unit.payload };

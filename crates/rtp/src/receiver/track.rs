@@ -89,7 +89,7 @@ impl Track {
     ) -> Result<(), ReceiveError> {
         let mut result = Ok(());
         while let Some(ordered) = self.order.pop(now) {
-            let taken = self.take(ordered, clock, events);
+            let taken = self.take(&ordered, clock, events);
             result = result.and(taken);
         }
         result
@@ -129,12 +129,11 @@ impl Track {
 
     fn take(
         &mut self,
-        ordered: Ordered,
+        ordered: &Ordered,
         clock: &mut StreamClock,
         events: &mut VecDeque<Event>,
     ) -> Result<(), ReceiveError> {
-        let Ordered { packet, arrival, gap } = ordered;
-        self.line.arrived(packet.header.timestamp, arrival);
-        self.media.push(&packet, gap, &mut Sink { line: &mut self.line, clock, events })
+        self.line.arrived(ordered.packet.header.timestamp, ordered.arrival);
+        self.media.push(ordered, &mut Sink { line: &mut self.line, clock, events })
     }
 }
