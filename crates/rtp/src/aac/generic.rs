@@ -28,7 +28,7 @@ pub fn packetize(access_unit: &Bytes, max_payload: usize) -> Payloads {
     let [high, low] = ((size as u16) << 3).to_be_bytes();
     let headers = [0, 16, high, low];
     let part = max_payload.saturating_sub(HEADERS).max(1);
-    let payload = |part: &[u8]| headers.iter().chain(part).copied().collect::<Arc<[u8]>>();
+    let payload = |part: &[u8]| Arc::<[u8]>::from([&headers, part].concat());
     Payloads::from(access_unit.chunks(part).map(payload).collect::<Vec<_>>())
 }
 

@@ -102,11 +102,14 @@ impl<'a> Batch<'a> {
         let count = body.len().div_ceil(self.max - FU_HEADERS);
         let size = body.len().div_ceil(count);
         let (indicator, kind) = ((header & NRI_MASK) | FU_A, header & TYPE_MASK);
+        let mut payload = Vec::with_capacity(FU_HEADERS + size);
         for (i, part) in body.chunks(size).enumerate() {
             let start = if i == 0 { FU_START } else { 0 };
             let end = if (i + 1) * size >= body.len() { FU_END } else { 0 };
-            let headers = [indicator, kind | start | end];
-            self.payloads.push(headers.iter().chain(part).copied().collect());
+            payload.clear();
+            payload.extend_from_slice(&[indicator, kind | start | end]);
+            payload.extend_from_slice(part);
+            self.payloads.push(Arc::from(&payload[..]));
         }
     }
 
