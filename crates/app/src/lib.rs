@@ -18,3 +18,4 @@ pub mod reachable;
 pub mod renditions;
 pub mod server;
 pub mod shutdown;
+pub mod tls;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
-use gateway::transport::Security;
+use gateway::transport::{Security, TlsAcceptor};
 use gateway::{Sessions, flv, hls, rtmp, webrtc};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use crate::figures::Figures;
 use crate::http::{self, Bound, Metrics, Phase, Status};
 use crate::paths::PathWork;
 use crate::renditions::Renditions;
+use crate::tls::{Inner, Tls};
 use crate::{pages, reachable};
 
 /// A server whose sockets are bound; nothing is served yet.
@@ -27,7 +28,9 @@ pub struct Server {
     hub: hub::Hub,
     sessions: Sessions,
     authorizer: Arc<UserAuthorizer>,
-    rtmp: Option<(TcpListener, rtmp::Options)>,
+    tls: Option<Tls>,
+    rtmp: Vec<RtmpListener>,
+    rtmp_options: rtmp::Options,
     webrtc: Arc<webrtc::WebRtc>,
     flv: Arc<flv::Flv>,
     hls: Arc<hls::Hls>,
@@ -35,6 +38,14 @@ pub struct Server {
     http: Vec<Bound>,
     status: Status,
     shutdown: CancellationToken,
+}
+
+/// RTMP or RTMPS, not yet served.
+#[derive(Debug)]
+struct RtmpListener {
+    name: &'static str,
+    listener: TcpListener,
+    security: Security,
 }
 
 impl Server {
@@ -51,10 +62,8 @@ impl Server {
         let renditions = Arc::new(renditions(config));
         let hub =
             hub::Hub::with_paths(hub_options(config), renditions, Arc::clone(&authorizer) as _, notices as _);
-        let rtmp = match config.listen.rtmp {
-            Some(address) => Some((bind_tcp("rtmp", address).await?, rtmp_options(config))),
-            None => None,
-        };
+        let tls = config.tls.files().map(Tls::load).transpose().context("tls")?;
+        let rtmp = bind_rtmp(config, tls.as_ref()).await?;
         let ports = ice_ports(config).await?;
         let webrtc = webrtc::WebRtc::new(
             hub.clone(),
@@ -66,26 +75,30 @@ impl Server {
         .context("listen.ice: the socket cannot be set up")?;
         let flv = Arc::new(flv::Flv::new(hub.clone(), sessions.clone(), origins(&config.flv.allow_origins)));
         let hls = hls::Hls::new(hub.clone(), sessions.clone(), hls_options(config), shutdown.clone());
-        let options = http::Options {
-            max_connections: config.limits.connections as usize,
-            header_timeout: config.limits.handshake_timeout_ms,
-        };
-        let mut http = Vec::new();
-        let listen = &config.listen;
-        for (name, address) in [("http", listen.http), ("webrtc", listen.webrtc), ("hls", listen.hls)] {
-            if let Some(address) = address {
-                let bound = Bound::bind(name, address, options).await;
-                http.push(bound.with_context(|| cannot_be_bound(name, address))?);
-            }
-        }
+        let http = bind_http(config, tls.as_ref()).await?;
         let status = Status::default();
-        Ok(Self { hub, sessions, authorizer, rtmp, webrtc, flv, hls, work, http, status, shutdown })
+        let rtmp_options = rtmp_options(config);
+        Ok(Self {
+            hub,
+            sessions,
+            authorizer,
+            tls,
+            rtmp,
+            rtmp_options,
+            webrtc,
+            flv,
+            hls,
+            work,
+            http,
+            status,
+            shutdown,
+        })
     }
 
     /// Where the listener `name` of `[listen]` is reached; tells the port that port 0 became.
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
-        if name == "rtmp" {
-            return self.rtmp.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+        if let Some(rtmp) = self.rtmp.iter().find(|rtmp| rtmp.name == name) {
+            return rtmp.listener.local_addr().ok();
         }
         self.http.iter().find(|bound| bound.name() == name).and_then(|bound| bound.local_addr().ok())
     }
@@ -102,17 +115,22 @@ impl Server {
     /// When a media socket fails while the server runs.
     pub async fn run(self, extra: Router) -> anyhow::Result<()> {
         let router = self.router().merge(extra);
-        let Self { hub, sessions, rtmp, webrtc, hls, work, http, status, shutdown, .. } = self;
+        let Self {
+            hub, sessions, tls, rtmp, rtmp_options, webrtc, hls, work, http, status, shutdown, ..
+        } = self;
         let tasks = TaskTracker::new();
+        if let Some(tls) = tls {
+            tasks.spawn(tls.watch(shutdown.clone()));
+        }
         for bound in http {
             tracing::info!(listener = bound.name(), address = %bound.local_addr()?, "listening");
             tasks.spawn(bound.serve(router.clone(), shutdown.clone()));
         }
         tasks.spawn(hls.run());
         let mut media = tokio::task::JoinSet::new();
-        if let Some((listener, options)) = rtmp {
-            tracing::info!(listener = "rtmp", address = %listener.local_addr()?, "listening");
-            let security = Security::Open;
+        for RtmpListener { name, listener, security } in rtmp {
+            tracing::info!(listener = name, address = %listener.local_addr()?, "listening");
+            let options = rtmp_options.clone();
             let context = rtmp::Context { hub: hub.clone(), sessions: sessions.clone(), options, security };
             media.spawn(rtmp::serve(listener, context, shutdown.clone()));
         }
@@ -141,9 +159,22 @@ impl Server {
         }
     }
 
+    /// Of the listeners that speak TLS, by name.
+    fn acceptors(&self) -> Vec<(&'static str, TlsAcceptor)> {
+        let http = self.http.iter().filter_map(|bound| Some((bound.name(), bound.tls()?.clone())));
+        let rtmp = self.rtmp.iter().filter_map(|bound| match &bound.security {
+            Security::Tls(acceptor) => Some((bound.name, acceptor.clone())),
+            Security::Open => None,
+        });
+        http.chain(rtmp).collect()
+    }
+
     fn router(&self) -> Router {
         let mut metrics = Metrics::new();
         metrics.register_listeners(self.http.iter().map(|bound| (bound.name(), bound.counters())).collect());
+        if let Some(tls) = &self.tls {
+            metrics.register_tls(tls.clone(), self.acceptors());
+        }
         let (hub, sessions, webrtc) = (self.hub.clone(), self.sessions.clone(), Arc::clone(&self.webrtc));
         metrics.register(Figures::new(hub, sessions, webrtc, self.work.figures()));
         let webrtc = axum::middleware::from_fn_with_state(Arc::clone(&self.webrtc), webrtc::layer);
@@ -158,6 +189,45 @@ impl Server {
             .layer(hls)
             .layer(hls::compression())
     }
+}
+
+/// For the listener `name`, if it speaks TLS. A configuration with such a listener has a certificate.
+fn acceptor(
+    config: &Config,
+    tls: Option<&Tls>,
+    name: &str,
+    inner: Inner,
+) -> anyhow::Result<Option<TlsAcceptor>> {
+    let tls = tls.filter(|_| config.tls.covers(name));
+    tls.map(|tls| tls.acceptor(inner, config.limits.handshake_timeout_ms)).transpose().context("tls")
+}
+
+async fn bind_rtmp(config: &Config, tls: Option<&Tls>) -> anyhow::Result<Vec<RtmpListener>> {
+    let mut bound = Vec::new();
+    for (name, address) in [("rtmp", config.listen.rtmp), ("rtmps", config.listen.rtmps)] {
+        let Some(address) = address else { continue };
+        let security = acceptor(config, tls, name, Inner::Unnamed)?.map_or(Security::Open, Security::Tls);
+        bound.push(RtmpListener { name, listener: bind_tcp(name, address).await?, security });
+    }
+    Ok(bound)
+}
+
+async fn bind_http(config: &Config, tls: Option<&Tls>) -> anyhow::Result<Vec<Bound>> {
+    let options = http::Options {
+        max_connections: config.limits.connections as usize,
+        header_timeout: config.limits.handshake_timeout_ms,
+    };
+    let listen = &config.listen;
+    let mut all = Vec::new();
+    for (name, address) in
+        [("http", listen.http), ("https", listen.https), ("webrtc", listen.webrtc), ("hls", listen.hls)]
+    {
+        let Some(address) = address else { continue };
+        let bound = Bound::bind(name, address, options).await;
+        let bound = bound.with_context(|| cannot_be_bound(name, address))?;
+        all.push(bound.with_tls(acceptor(config, tls, name, Inner::Http)?));
+    }
+    Ok(all)
 }
 
 async fn bind_tcp(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {

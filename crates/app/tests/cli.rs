@@ -26,7 +26,7 @@ fn check_tells_what_a_good_file_would_do() {
            http     127.0.0.1:8080        TCP\n  \
            webrtc   0.0.0.0:8889          TCP\n  \
            ice      0.0.0.0:8189          UDP and TCP\n  \
-           off: rtmp, rtmps, rtsp, rtsps, hls, api, metrics\n\
+           off: https, rtmp, rtmps, rtsp, rtsps, hls, api, metrics\n\
          Access:\n  \
            any (no password) from 127.0.0.0/8: publish nothing; read *\n"
     );

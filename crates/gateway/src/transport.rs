@@ -422,7 +422,10 @@ mod tests {
         client.shutdown().await.unwrap();
         assert_eq!(read(&mut transport, &mut BytesMut::new()).await.unwrap(), 0);
 
-        let (mut transport, client) = pair().await;
+        let (mut transport, mut client) = pair().await;
+        transport.try_write(b"x").unwrap();
+        // With that it has read all there is; the kernel would reset the connection otherwise.
+        client.read_exact(&mut [0]).await.unwrap();
         drop(client.into_inner());
         assert_eq!(read(&mut transport, &mut BytesMut::new()).await.unwrap(), 0);
     }

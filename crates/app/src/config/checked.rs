@@ -9,7 +9,7 @@ use super::document;
 use super::path::{self, PathRules};
 use super::problem::{Place, Problems};
 use super::raw::Raw;
-use super::schema::{Audio, Flv, General, Hls, Hooks, Hub, Limits, Listen, Log, WebRtc, overlap};
+use super::schema::{Audio, Flv, General, Hls, Hooks, Hub, Limits, Listen, Log, Tls, WebRtc, overlap};
 use super::section::Section;
 use super::user::User;
 
@@ -53,6 +53,8 @@ pub struct Config {
     pub general: General,
     /// Every socket.
     pub listen: Listen,
+    /// The certificate, whose files have been read once.
+    pub tls: Tls,
     /// Who may do what; empty: nobody anything.
     pub users: Vec<User>,
     /// What is special about single paths, in the order of the file.
@@ -114,12 +116,16 @@ impl Config {
         let places = raw.places("listen");
         let listen: Listen = read_section(&mut raw, problems);
         check_ports(&listen, &places, problems);
+        let tls_places = raw.places("tls");
+        let tls: Tls = read_section(&mut raw, problems);
+        check_tls(&tls, &tls_places, &listen, &places, problems);
         let users = raw.take_repeated("auth.user").into_iter();
         let paths = raw.take_repeated("path");
         path::check_names(&paths, problems);
         Self {
             general: read_section(&mut raw, problems),
             listen,
+            tls,
             users: users.filter_map(|user| User::check(user, problems)).collect(),
             paths: paths.into_iter().filter_map(|path| PathRules::check(path, problems)).collect(),
             hooks: read_section(&mut raw, problems),
@@ -165,6 +171,43 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     let size = file.take(FILE_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
     if size as u64 > FILE_BYTES { Err(ConfigError::TooLarge(path.to_owned())) } else { Ok(text) }
 }
+
+/// Where the keys of a section were written.
+type Places = [(&'static str, Place)];
+
+fn place_of(places: &Places, key: &str) -> Place {
+    places.iter().find(|(name, _)| *name == key).map_or(Place::Whole, |(_, place)| place.clone())
+}
+
+/// Whoever speaks TLS has a certificate, and its files are what they should be.
+fn check_tls(tls: &Tls, written: &Places, listen: &Listen, listeners: &Places, problems: &mut Problems) {
+    let mut blame = |key: &str, message: String| {
+        problems.add(place_of(written, key), format!("tls.{key}"), message);
+    };
+    match (&tls.certificate, &tls.key) {
+        (Some(_), None) => blame("certificate", format!("stands alone; accepted: {BOTH}")),
+        (None, Some(_)) => blame("key", format!("stands alone; accepted: {BOTH}")),
+        (Some(_), Some(_)) => {
+            if let Some(Err(error)) = tls.files().map(|files| files.load()) {
+                blame(error.part.key(), error.to_string());
+            }
+        }
+        (None, None) => {
+            if !tls.listeners.is_empty() {
+                blame("listeners", format!("need a certificate; accepted: {BOTH}, or an empty list"));
+            }
+            for listener in listen.listeners() {
+                let name = listener.name;
+                if listener.address.is_some() && Tls::always(name) {
+                    let message = format!("needs a certificate; accepted: {BOTH}, or \"\" for off");
+                    problems.add(place_of(listeners, name), format!("listen.{name}"), message);
+                }
+            }
+        }
+    }
+}
+
+const BOTH: &str = "tls.certificate and tls.key, both with a file";
 
 /// Two listeners cannot share a port, whatever their protocols: all of them use TCP.
 fn check_ports(listen: &Listen, places: &[(&'static str, Place)], problems: &mut Problems) {

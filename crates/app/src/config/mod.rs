@@ -34,7 +34,9 @@ pub use path::{OnDemand, PathRules, Task};
 pub use pattern::PathPattern;
 pub use problem::{Place, Problem, Problems};
 pub(crate) use raw::variable;
-pub use schema::{Audio, Flv, General, Hls, Hooks, Hub, Limits, Listen, Listener, Log, Transport, WebRtc};
+pub use schema::{
+    Audio, Flv, General, Hls, Hooks, Hub, Limits, Listen, Listener, Log, Tls, Transport, WebRtc,
+};
 pub use source::{PullSource, Scheme, Source};
 pub use user::{Identity, Secret, User};
 pub use value::{CREDENTIAL_BYTES, Host, IceServer, LogFormat, Origin, PasswordHash};

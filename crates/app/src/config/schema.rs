@@ -15,9 +15,10 @@ use super::rule::{Address, Choice, Flag, List, Millis, Number, OrDefault, path};
 use super::section::{Description, Section, section};
 use super::source::{Source, SourceRule};
 use super::value::{
-    Host, IceServer, LogFormat, Origin, PasswordHash, host, ice_server, log_level, network, origin,
-    password_file, password_hash, user_name,
+    Host, IceServer, LogFormat, Origin, PasswordHash, host, ice_server, log_level, network, optional_file,
+    origin, password_hash, user_name,
 };
+use crate::tls::files::Files;
 
 section! {
     /// Keys above all sections.
@@ -37,13 +38,15 @@ section! {
         /// TCP: pages, API and all HTTP media (`/{path}/whip`, `/{path}/whep`, `/{path}.flv`,
         /// `/{path}/index.m3u8`), `/healthz` and `/metrics`.
         http: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8080""#);
+        /// TCP: the same in TLS (customary: 8443), by the certificate in `[tls]`.
+        https: Option<SocketAddr> = Address, Some(r#""""#);
         /// TCP: WHIP and WHEP once more, where MediaMTX has them.
         webrtc: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8889""#);
         /// UDP and TCP: WebRTC's media, all peers on one port.
         ice: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8189""#);
         /// TCP: RTMP, publish and play.
         rtmp: Option<SocketAddr> = Address, Some(r#""0.0.0.0:1935""#);
-        /// TCP: RTMP in TLS (customary: 1936). Accepted; nothing listens there yet.
+        /// TCP: RTMP in TLS (customary: 1936), by the certificate in `[tls]`.
         rtmps: Option<SocketAddr> = Address, Some(r#""""#);
         /// TCP: RTSP (customary: 8554). Accepted; nothing listens there yet.
         rtsp: Option<SocketAddr> = Address, Some(r#""""#);
@@ -59,6 +62,40 @@ section! {
 }
 
 section! {
+    /// The certificate of `listen.https`, `listen.rtmps` and `listen.rtsps`, and of the listeners named here. TLS 1.2 and
+    /// 1.3. Both files are read again when they change, without a restart.
+    "tls" => pub Tls {
+        /// A PEM file with this server's certificate first, then the intermediate ones; `""` for none.
+        certificate: Option<PathBuf> = optional_file(), Some(r#""""#);
+        /// A PEM file with the certificate's private key, without a password.
+        key: Option<PathBuf> = optional_file(), Some(r#""""#);
+        /// Which other listeners speak TLS instead of plain HTTP, as MediaMTX's `webrtcEncryption` and its like say it.
+        listeners: Vec<&'static str> = List(Choice(Tls::LISTENERS)), Some("[]");
+    }
+}
+
+impl Tls {
+    const LISTENERS: &'static [(&'static str, &'static str)] =
+        &[("http", "http"), ("webrtc", "webrtc"), ("hls", "hls"), ("api", "api"), ("metrics", "metrics")];
+
+    /// Whether the listener `name` of `[listen]` speaks nothing but TLS.
+    pub(crate) fn always(name: &str) -> bool {
+        matches!(name, "https" | "rtmps" | "rtsps")
+    }
+
+    /// Whether the listener `name` of `[listen]` speaks TLS.
+    pub fn covers(&self, name: &str) -> bool {
+        Self::always(name) || self.listeners.contains(&name)
+    }
+
+    /// The certificate's two files; `None` without TLS.
+    pub fn files(&self) -> Option<Files> {
+        let (certificate, key) = self.certificate.clone().zip(self.key.clone())?;
+        Some(Files { certificate, key })
+    }
+}
+
+section! {
     /// Who may do what. Each `[[auth.user]]` opens a door; without one, nobody may publish, read or use the API. One
     /// name may stand in several entries, for example to allow more from one network than from another.
     "auth.user" => pub(super) UserEntry {
@@ -67,7 +104,7 @@ section! {
         /// The password's argon2 hash, which `medley hash-password` makes. Never the password itself.
         password: Option<PasswordHash> = password_hash(), Some(r#""""#);
         /// A file that holds the password, or its argon2 hash, in its first line; instead of `password`.
-        password_file: Option<PathBuf> = password_file(), Some(r#""""#);
+        password_file: Option<PathBuf> = optional_file(), Some(r#""""#);
         /// From where: addresses and CIDR networks. The default is everywhere.
         networks: Vec<IpNet> = List(network()), Some(r#"["0.0.0.0/0", "::/0"]"#);
         /// What may be published: stream paths, in which `*` stands for any run of characters.
@@ -257,6 +294,7 @@ pub(crate) fn sections() -> Vec<Description> {
     vec![
         General::describe(),
         Listen::describe(),
+        Tls::describe(),
         Description { repeated: true, ..UserEntry::describe() },
         Description { repeated: true, ..PathEntry::describe() },
         Hooks::describe(),
@@ -294,14 +332,15 @@ pub struct Listener {
 
 impl Listen {
     /// All listeners, in the order of the reference.
-    pub fn listeners(&self) -> [Listener; 10] {
+    pub fn listeners(&self) -> [Listener; 11] {
         let tcp = |name, address, served| Listener { name, address, transport: Transport::Tcp, served };
         [
             tcp("http", self.http, true),
+            tcp("https", self.https, true),
             tcp("webrtc", self.webrtc, true),
             Listener { transport: Transport::UdpAndTcp, ..tcp("ice", self.ice, true) },
             tcp("rtmp", self.rtmp, true),
-            tcp("rtmps", self.rtmps, false),
+            tcp("rtmps", self.rtmps, true),
             tcp("rtsp", self.rtsp, false),
             tcp("rtsps", self.rtsps, false),
             tcp("hls", self.hls, true),
@@ -344,6 +383,7 @@ mod tests {
         let keys: Vec<_> = Listen::describe().keys.iter().map(|key| key.name).collect();
         let nowhere = Listen {
             http: None,
+            https: None,
             webrtc: None,
             ice: None,
             rtmp: None,

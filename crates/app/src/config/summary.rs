@@ -37,6 +37,10 @@ impl Config {
                 ));
             }
         }
+        let in_tls = |listener: &Listener| listener.address.is_some() && self.tls.covers(listener.name);
+        if self.tls.certificate.is_some() && !self.listen.listeners().iter().any(in_tls) {
+            warnings.push("tls.certificate is set and no listener speaks TLS".to_owned());
+        }
         let ignored = self.ignored_variables().iter();
         warnings
             .extend(ignored.map(|name| format!("the environment's {name} sets no known key and is ignored")));
@@ -56,6 +60,7 @@ impl Config {
         let open = |listener: &&Listener| listener.served && listener.address.is_some();
         for Listener { name, address, transport, .. } in listeners.iter().filter(open) {
             let transport = match transport {
+                Transport::Tcp if self.tls.covers(name) => "TCP, TLS",
                 Transport::Tcp => "TCP",
                 Transport::UdpAndTcp => "UDP and TCP",
             };

@@ -72,6 +72,28 @@ fn the_contract_of_keys_is_accepted_as_written() {
 }
 
 #[test]
+fn whoever_speaks_tls_needs_a_certificate_and_its_key() {
+    const BOTH: &str = "accepted: tls.certificate and tls.key, both with a file";
+    told(
+        "[listen]\nrtmps = \"0.0.0.0:1936\"\n[tls]\nlisteners = [\"webrtc\"]\n",
+        &[
+            &format!("m.toml:2:9: listen.rtmps: needs a certificate; {BOTH}, or \"\" for off"),
+            &format!("m.toml:4:13: tls.listeners: need a certificate; {BOTH}, or an empty list"),
+        ],
+    );
+    told("[tls]\nkey = \"k.pem\"\n", &[&format!("m.toml:2:7: tls.key: stands alone; {BOTH}")]);
+    told(
+        "[tls]\nlisteners = [\"rtmp\"]\n",
+        &[
+            "m.toml:2:14: tls.listeners: found \"rtmp\"; accepted: \"http\", \"webrtc\", \"hls\", \"api\", \"metrics\"",
+        ],
+    );
+    let problems = parse("[tls]\ncertificate = \"/nowhere/c.pem\"\nkey = \"/nowhere/k.pem\"\n").unwrap_err();
+    let told = problems.to_string();
+    assert!(told.starts_with("m.toml:2:15: tls.certificate: /nowhere/c.pem: cannot be read: "), "{told}");
+}
+
+#[test]
 fn every_error_is_told_at_once_with_its_place() {
     told(
         concat!(
@@ -393,7 +415,7 @@ fn the_summary_names_what_listens_and_who_may_enter() {
     for line in [
         "  http     0.0.0.0:8080          TCP",
         "  ice      0.0.0.0:8189          UDP and TCP",
-        "  off: webrtc, rtmps, rtsps, api, metrics",
+        "  off: https, webrtc, rtmps, rtsps, api, metrics",
         "  any (no password) from 0.0.0.0/0, ::/0: publish nothing; read lobby",
         "  nurse from 10.0.0.0/8: publish ward/*; read nothing",
         "Set by the environment: log.level (MEDLEY_LOG_LEVEL)",

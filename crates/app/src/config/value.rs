@@ -141,7 +141,7 @@ impl Rule for PasswordRule {
     }
 }
 
-pub(crate) fn password_file() -> Text<Option<PathBuf>> {
+pub(crate) fn optional_file() -> Text<Option<PathBuf>> {
     Text {
         accepted: "the path of a file",
         parse: |text| Some((!text.is_empty()).then(|| PathBuf::from(text))),

@@ -1,4 +1,4 @@
-//! One TCP socket that speaks HTTP/1.1: accepts within bounds, and closes in good order.
+//! One TCP socket that speaks HTTP/1.1, in the open or in TLS: accepts within bounds, and closes in good order.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,10 +9,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use gateway::transport::TlsAcceptor;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -57,6 +59,7 @@ pub struct Bound {
     name: &'static str,
     listener: TcpListener,
     options: Options,
+    tls: Option<TlsAcceptor>,
     counters: Arc<Counters>,
 }
 
@@ -66,6 +69,7 @@ struct Shared {
     builder: http1::Builder,
     connections: TaskTracker,
     shutdown: CancellationToken,
+    tls: Option<TlsAcceptor>,
     counters: Arc<Counters>,
 }
 
@@ -76,7 +80,13 @@ impl Bound {
     /// What the operating system says, such as that the address is in use.
     pub async fn bind(name: &'static str, address: SocketAddr, options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { name, listener, options, counters: Arc::default() })
+        Ok(Self { name, listener, options, tls: None, counters: Arc::default() })
+    }
+
+    /// Makes it take HTTPS, and nothing else, if there is an acceptor.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<TlsAcceptor>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Where it listens; tells the port that port 0 became.
@@ -92,6 +102,11 @@ impl Bound {
         self.name
     }
 
+    /// What makes its connections TLS, if it takes HTTPS.
+    pub const fn tls(&self) -> Option<&TlsAcceptor> {
+        self.tls.as_ref()
+    }
+
     /// Its counters, shared.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.counters)
@@ -102,13 +117,14 @@ impl Bound {
     pub async fn serve(self, router: Router, shutdown: CancellationToken) {
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.options.header_timeout);
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             service: TowerToHyperService::new(router),
             builder,
             connections: TaskTracker::new(),
             shutdown: shutdown.clone(),
+            tls: self.tls,
             counters: self.counters,
-        };
+        });
         let slots = Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS)));
         loop {
             let accepted = tokio::select! {
@@ -139,40 +155,58 @@ impl Bound {
 }
 
 impl Shared {
-    fn connection(&self, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
+    fn connection(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, slot: OwnedSemaphorePermit) {
         // Answers are small and awaited: Nagle's algorithm would hold them back for an acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY refused");
         }
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         let open = Open::count(Arc::clone(&self.counters));
-        let service = self.service.clone();
-        let with_peer = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            hyper::service::Service::call(&service, request)
-        });
-        let io = TokioIo::new(Patient::new(stream, WRITE_PATIENCE));
-        let connection = self.builder.serve_connection(io, with_peer).with_upgrades();
-        let (counters, shutdown) = (Arc::clone(&self.counters), self.shutdown.clone());
+        let shared = Arc::clone(self);
         self.connections.spawn(async move {
-            let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = shutdown.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            match ended {
-                Err(error) if error.is_timeout() => {
-                    counters.timeouts.fetch_add(1, Ordering::Relaxed);
-                    tracing::info!("an HTTP connection sent no whole header in time");
-                }
-                Err(error) => tracing::debug!(%error, "an HTTP connection ended early"),
-                Ok(()) => {}
+            match &shared.tls {
+                None => shared.converse(stream, peer).await,
+                Some(tls) => shared.converse_in(tls, stream, peer).await,
             }
             drop((slot, open));
         });
+    }
+
+    async fn converse_in(&self, tls: &TlsAcceptor, stream: TcpStream, peer: SocketAddr) {
+        let accepted = tokio::select! {
+            accepted = tls.accept(stream) => accepted,
+            () = self.shutdown.cancelled() => return,
+        };
+        match accepted {
+            Ok(stream) => self.converse(stream, peer).await,
+            Err(error) => tracing::debug!(%error, "an HTTPS connection was closed"),
+        }
+    }
+
+    /// Requests and answers, up to the connection's end.
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+        let with_peer = hyper::service::service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            hyper::service::Service::call(&self.service, request)
+        });
+        let io = TokioIo::new(Patient::new(stream, WRITE_PATIENCE));
+        let connection = self.builder.serve_connection(io, with_peer).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        match ended {
+            Err(error) if error.is_timeout() => {
+                self.counters.timeouts.fetch_add(1, Ordering::Relaxed);
+                tracing::info!("an HTTP connection sent no whole header in time");
+            }
+            Err(error) => tracing::debug!(%error, "an HTTP connection ended early"),
+            Ok(()) => {}
+        }
     }
 }
 

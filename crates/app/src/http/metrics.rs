@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use gateway::credentials;
+use gateway::transport::TlsAcceptor;
 use hub::Denied;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
@@ -22,6 +23,7 @@ use prometheus_client::registry::Registry;
 
 use super::listener::Counters;
 use crate::auth::UserAuthorizer;
+use crate::tls::Tls;
 
 /// The media type of what [`Metrics::encode`] gives.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -51,6 +53,11 @@ impl Metrics {
     /// Adds the figures of HTTP listeners, by their names in `[listen]`.
     pub fn register_listeners(&mut self, listeners: Vec<(&'static str, Arc<Counters>)>) {
         self.register(Listeners(listeners));
+    }
+
+    /// Adds the certificate's figures, and those of the listeners that show it, by their names in `[listen]`.
+    pub fn register_tls(&mut self, tls: Tls, listeners: Vec<(&'static str, TlsAcceptor)>) {
+        self.register(Certificate { tls, listeners });
     }
 
     /// All figures as text.
@@ -139,6 +146,28 @@ impl Collector for Listeners {
                 let total = ConstCounter::new(read(pick(counters)));
                 total.encode(family.encode_family(&[("listener", *listener)])?)?;
             }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Certificate {
+    tls: Tls,
+    listeners: Vec<(&'static str, TlsAcceptor)>,
+}
+
+impl Collector for Certificate {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let expires = self.tls.not_after().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let help = "When the certificate expires, since 1970";
+        gauge(&mut encoder, "medley_tls_certificate_expiry_seconds", help, expires)?;
+        let kind = ConstCounter::new(0_u64).metric_type();
+        let help = "TLS handshakes that failed or took too long";
+        let mut family = encoder.encode_descriptor("medley_tls_handshake_failures", help, None, kind)?;
+        for (listener, acceptor) in &self.listeners {
+            let total = ConstCounter::new(acceptor.failures());
+            total.encode(family.encode_family(&[("listener", *listener)])?)?;
         }
         Ok(())
     }

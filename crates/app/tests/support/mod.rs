@@ -48,12 +48,17 @@ pub(crate) const ANY_PORT: &str = "public_hosts = [\"127.0.0.1\"]\n[listen]\nhtt
 
 impl Running {
     pub(crate) fn start(name: &str, users: &str) -> Self {
-        let path = file(name, &format!("{ANY_PORT}{users}"));
+        Self::start_from(name, &format!("{ANY_PORT}{users}"), &["http", "rtmp"])
+    }
+
+    /// Starts it with the configuration `text` and waits until `listeners` listen.
+    pub(crate) fn start_from(name: &str, text: &str, listeners: &[&str]) -> Self {
+        let path = file(name, text);
         let mut child =
             medley().arg("serve").arg("--config").arg(path).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut running = Self { child, log, addresses: Vec::new() };
-        while running.address("http").is_none() || running.address("rtmp").is_none() {
+        while listeners.iter().any(|name| running.address(name).is_none()) {
             let line = running.line().expect("the server ended before it listened");
             if line["message"] == "listening" {
                 let word = |key: &str| line[key].as_str().unwrap().to_owned();
