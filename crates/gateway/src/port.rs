@@ -47,11 +47,6 @@ impl Port {
         Ok(Self { socket, state, local })
     }
 
-    /// Where the socket is bound.
-    pub(crate) const fn local_addr(&self) -> SocketAddr {
-        self.local
-    }
-
     /// Receives datagrams until the socket fails.
     ///
     /// # Errors
