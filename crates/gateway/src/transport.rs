@@ -352,7 +352,7 @@ mod tests {
         assert!(received == sent);
 
         let mut outbox = Outbox::default();
-        outbox.extend(sent.chunks(3_001).map(|chunk| bytes::Bytes::copy_from_slice(chunk)));
+        outbox.extend(sent.chunks(3_001).map(bytes::Bytes::copy_from_slice));
         let download = async {
             let mut written = 0;
             loop {
