@@ -12,5 +12,6 @@ mod frames;
 pub mod h264;
 pub mod mpegts;
 mod pieces;
+pub mod receiver;
 pub mod rtmp;
 pub mod rtp;

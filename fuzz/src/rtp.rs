@@ -14,19 +14,28 @@ use crate::h264::check_unit;
 /// Packets as [`write_packet`] puts them, through the H.264 depacketizer.
 pub fn h264_depacketizer(input: &[u8]) {
     let mut depacketizer = Depacketizer::new();
+    for (packet, _) in packets(input) {
+        // A payload that is none costs its own access unit; what comes behind is still to be read.
+        let _ = depacketizer.push(&packet);
+        drain(&mut depacketizer).iter().for_each(check_popped);
+    }
+}
+
+/// The packets that [`write_packet`] put into `input`, and whether others are missing in front of each.
+pub(crate) fn packets(input: &[u8]) -> impl Iterator<Item = (Packet, bool)> {
     let (mut sequence, mut timestamp, mut rest) = (0_u16, 0_u32, input);
-    while let Some((&[control, high, low], behind)) = rest.split_first_chunk() {
+    std::iter::from_fn(move || {
+        let (&[control, high, low], behind) = rest.split_first_chunk()?;
         let len = usize::from(u16::from_be_bytes([high, low])).min(behind.len());
         let (payload, behind) = behind.split_at(len);
         rest = behind;
         let [next, lost, duplicate, late] = [1, 2, 0, u16::MAX];
-        sequence = sequence.wrapping_add([next, lost, duplicate, late][usize::from(control & 3)]);
+        let step = [next, lost, duplicate, late][usize::from(control & 3)];
+        sequence = sequence.wrapping_add(step);
         timestamp = timestamp.wrapping_add(if control & 4 == 0 { 0 } else { 3_000 });
         let payload = Bytes::copy_from_slice(payload);
-        // A payload that is none costs its own access unit; what comes behind is still to be read.
-        let _ = depacketizer.push(&packet(sequence, timestamp, control & 8 != 0, payload));
-        drain(&mut depacketizer).iter().for_each(check_popped);
-    }
+        Some((packet(sequence, timestamp, control & 8 != 0, payload), step == lost))
+    })
 }
 
 fn packet(sequence: u16, timestamp: u32, marker: bool, payload: Bytes) -> Packet {
