@@ -63,6 +63,7 @@ export const en: Messages = {
   you: 'You',
   patient: 'Patient',
   quality: (fps, width, height, kbps) => `${width}×${height} · ${fps} pictures/s · ${kbps} kbit/s`,
+  behind: (seconds) => `${seconds.toFixed(1)} s behind live`,
   reading,
   publishing,
   watching,

@@ -15,6 +15,8 @@ export interface Messages {
   readonly you: string;
   readonly patient: string;
   readonly quality: (fps: number, width: number, height: number, kbps: number) => string;
+  /** Seconds behind live. */
+  readonly behind: (seconds: number) => string;
   /** What the doctor sees of the patient. */
   readonly reading: StateTexts;
   /** What is known of the doctor's picture on its way out. */

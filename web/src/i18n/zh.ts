@@ -63,6 +63,7 @@ export const zh: Messages = {
   you: '我的画面',
   patient: '患者',
   quality: (fps, width, height, kbps) => `${width}×${height} · 每秒 ${fps} 帧 · ${kbps} kbit/s`,
+  behind: (seconds) => `比直播晚 ${seconds.toFixed(1)} 秒`,
   reading,
   publishing,
   watching,

@@ -1,0 +1,73 @@
+import type Hls from 'hls.js';
+
+/** Something that plays a playlist in a video element. */
+export interface HlsPlayer {
+  /** Seconds behind live, as far as it is known. */
+  latency(): number | null;
+  /** Ends it; the element shows its last picture. */
+  close(): void;
+}
+
+/** Begins to play `url` in `video`; `failed` is called at most once, when it cannot go on. */
+export type PlayHls = (url: string, video: HTMLVideoElement, failed: () => void) => Promise<HlsPlayer>;
+
+const TYPE = 'application/vnd.apple.mpegurl';
+
+/** hls.js where there is MSE, or its managed form; else the browser's own player (iPhones before iOS 17.1). */
+export const playerFor: PlayHls = async (url, video, failed) => {
+  const { default: HlsJs } = await import('hls.js');
+  return HlsJs.isSupported()
+    ? byHlsJs(new HlsJs(SETTINGS), HlsJs.Events, url, video, failed)
+    : native(url, video, failed);
+};
+
+const SETTINGS = {
+  lowLatencyMode: true,
+  // The content policy has no workers from blobs; fragmented MP4 needs no conversion anyway.
+  enableWorker: false,
+  backBufferLength: 10,
+  // What a stall has cost is caught up by playing a little faster.
+  maxLiveSyncPlaybackRate: 1.1,
+};
+
+function byHlsJs(
+  hls: Hls,
+  events: typeof Hls.Events,
+  url: string,
+  video: HTMLVideoElement,
+  failed: () => void,
+): HlsPlayer {
+  hls.on(events.ERROR, (_event, { fatal }) => {
+    if (fatal) {
+      failed();
+    }
+  });
+  hls.on(events.BUFFER_EOS, failed);
+  hls.loadSource(url);
+  hls.attachMedia(video);
+  return {
+    latency: () => (hls.latency > 0 ? hls.latency : null),
+    close: () => {
+      hls.destroy();
+    },
+  };
+}
+
+function native(url: string, video: HTMLVideoElement, failed: () => void): HlsPlayer {
+  const stop = new AbortController();
+  if (video.canPlayType(TYPE) === '') {
+    throw new TypeError('neither Media Source Extensions nor HLS of the browser’s own');
+  }
+  for (const end of ['error', 'ended']) {
+    video.addEventListener(end, failed, { signal: stop.signal });
+  }
+  video.src = url;
+  return {
+    latency: () => null,
+    close: () => {
+      stop.abort();
+      video.removeAttribute('src');
+      video.load();
+    },
+  };
+}
