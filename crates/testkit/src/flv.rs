@@ -6,16 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
 use container::flv::{Demuxer, Event, Reader, TagKind};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
+use crate::http::Connection;
 use crate::rtmp::{Counters, discard};
 
 /// A reader of one stream.
@@ -32,14 +30,8 @@ impl Client {
     /// # Errors
     /// If the connection fails, or the answer is not 200.
     pub async fn play(server: SocketAddr, path: &str) -> Result<Self> {
-        let stream = TcpStream::connect(server).await?;
-        stream.set_nodelay(true)?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        let request = Request::get(format!("/{path}.flv"))
-            .header("host", server.to_string())
-            .body(Empty::<Bytes>::new())?;
-        let answer = sender.send_request(request).await?;
+        let mut connection = Connection::open(server).await?;
+        let answer = connection.send(Request::get(format!("/{path}.flv")), "").await?;
         ensure!(answer.status() == StatusCode::OK, "the server answers {}", answer.status());
         Ok(Self { body: answer.into_body(), reader: Reader::new(), demuxer: Demuxer::new() })
     }

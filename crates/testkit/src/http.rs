@@ -1,18 +1,74 @@
-//! As much of HTTP/1.1 as a WHIP client needs.
+//! HTTP/1.1 by hyper's client.
 
 use std::net::SocketAddr;
 
 use anyhow::{Result, ensure};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::http::request::Builder;
+use hyper::{HeaderMap, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// An answer.
+/// An answer that is there as a whole.
 #[derive(Debug)]
 pub struct Answer {
     /// The status code.
-    pub status: u16,
+    pub status: StatusCode,
+    /// The header.
+    pub headers: HeaderMap,
     /// The body.
-    pub body: String,
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as text; what is no UTF-8 is replaced.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A connection, closed when this and the bodies of its answers are dropped.
+#[derive(Debug)]
+pub struct Connection {
+    server: SocketAddr,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// If the server does not take the connection.
+    pub async fn open(server: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(server).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { server, sender })
+    }
+
+    /// Sends a request and waits for the head of its answer. The body of the one before must have been read.
+    ///
+    /// # Errors
+    /// If the request is none or the connection fails.
+    pub async fn send(&mut self, request: Builder, body: impl Into<Bytes>) -> Result<Response<Incoming>> {
+        let request = request.header(header::HOST, self.server.to_string()).body(Full::new(body.into()))?;
+        self.sender.ready().await?;
+        Ok(self.sender.send_request(request).await?)
+    }
+
+    /// Sends a request and waits for the whole answer.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and if the connection fails in the body.
+    pub async fn exchange(&mut self, request: Builder, body: impl Into<Bytes>) -> Result<Answer> {
+        let (head, body) = self.send(request, body).await?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
 }
 
 /// Posts an SDP offer and returns the answer's body.
@@ -20,13 +76,11 @@ pub struct Answer {
 /// # Errors
 /// If the connection fails, or the answer is not 201.
 pub async fn post_offer(server: SocketAddr, path: &str, offer: &str) -> Result<String> {
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: {server}\r\ncontent-type: application/sdp\r\ncontent-length: {}\r\n",
-        offer.len()
-    );
-    let answer = exchange(server, &head, offer).await?;
-    ensure!(answer.status == 201, "the offer was refused with {}: {}", answer.status, answer.body.trim());
-    Ok(answer.body)
+    let request = Request::post(path).header(header::CONTENT_TYPE, "application/sdp");
+    let answer = Connection::open(server).await?.exchange(request, offer.to_owned()).await?;
+    let (status, text) = (answer.status, answer.text());
+    ensure!(status == StatusCode::CREATED, "the offer was refused with {status}: {}", text.trim());
+    Ok(text)
 }
 
 /// Gets a page.
@@ -34,44 +88,64 @@ pub async fn post_offer(server: SocketAddr, path: &str, offer: &str) -> Result<S
 /// # Errors
 /// If the connection fails or the answer is none.
 pub async fn get(server: SocketAddr, path: &str) -> Result<Answer> {
-    exchange(server, &format!("GET {path} HTTP/1.1\r\nhost: {server}\r\n"), "").await
-}
-
-async fn exchange(server: SocketAddr, head: &str, body: &str) -> Result<Answer> {
-    let mut stream = TcpStream::connect(server).await?;
-    stream.set_nodelay(true)?;
-    stream.write_all(format!("{head}connection: close\r\n\r\n{body}").as_bytes()).await?;
-    let mut answer = Vec::with_capacity(8_192);
-    loop {
-        if let Some(answer) = parse(&answer) {
-            return Ok(answer);
-        }
-        ensure!(stream.read_buf(&mut answer).await? > 0, "the connection ended in the answer");
-    }
-}
-
-/// A complete answer with a `content-length`, if it is there.
-fn parse(bytes: &[u8]) -> Option<Answer> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (head, body) = text.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
-    let body = body.get(..length.unwrap_or(0))?.to_owned();
-    Some(Answer { status, body })
+    Connection::open(server).await?.exchange(Request::get(path), Bytes::new()).await
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
 
-    #[test]
-    fn an_answer_is_complete_with_its_last_byte() {
-        let bytes = b"HTTP/1.1 201 Created\r\nContent-Length: 3\r\nEtag: \"a\"\r\n\r\nv=0";
-        assert!(parse(&bytes[..bytes.len() - 1]).is_none());
-        let answer = parse(bytes).unwrap();
-        assert_eq!((answer.status, answer.body.as_str()), (201, "v=0"));
+    /// A server that answers each connection's requests with `answers`, and what it was asked.
+    async fn serve(answers: &'static [&'static str]) -> (SocketAddr, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let (mut asked, mut buffer) = (String::new(), [0; 4_096]);
+            for answer in answers {
+                let taken = stream.read(&mut buffer).await.expect("a request");
+                asked.push_str(&String::from_utf8_lossy(&buffer[..taken]));
+                stream.write_all(answer.as_bytes()).await.expect("a reader");
+            }
+            asked
+        });
+        (address, task)
+    }
+
+    #[tokio::test]
+    async fn an_offer_is_posted_and_answered() {
+        let (server, asked) = serve(&["HTTP/1.1 201 Created\r\ncontent-length: 3\r\n\r\nv=0"]).await;
+        assert_eq!(post_offer(server, "/a/whip", "v=0\r\n").await.unwrap(), "v=0");
+        let asked = asked.await.unwrap().to_lowercase();
+        assert!(
+            asked.starts_with("post /a/whip http/1.1\r\n") && asked.ends_with("\r\n\r\nv=0\r\n"),
+            "{asked}"
+        );
+        assert!(
+            asked.contains("content-type: application/sdp\r\n") && asked.contains("content-length: 5\r\n")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_with_its_reason() {
+        let (server, _asked) = serve(&["HTTP/1.1 404 Not Found\r\ncontent-length: 9\r\n\r\nno stream"]).await;
+        let error = post_offer(server, "/a/whip", "v=0").await.unwrap_err().to_string();
+        assert_eq!(error, "the offer was refused with 404 Not Found: no stream");
+    }
+
+    #[tokio::test]
+    async fn a_connection_takes_one_request_after_the_other() {
+        const CHUNKED: &str =
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n";
+        const EMPTY: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+        let (server, _asked) = serve(&[CHUNKED, EMPTY]).await;
+        let mut connection = Connection::open(server).await.unwrap();
+        let first = connection.exchange(Request::get("/1"), "").await.unwrap();
+        let second = connection.exchange(Request::get("/2"), "").await.unwrap();
+        assert_eq!((first.status, first.text().as_str()), (StatusCode::OK, "abc"));
+        assert_eq!(second.status, StatusCode::NO_CONTENT);
     }
 }
