@@ -5,7 +5,7 @@
 //! | [`pictures`], [`sounds`] | synthetic media: every picture carries its number and the time when it was made |
 //! | [`feed`] | both in real time, as an encoder would give them |
 //! | [`rtmp`], [`rtc`], [`flv`] | who publishes and reads them, light enough for hundreds of readers in one thread |
-//! | [`hls`] | a checker of HLS playlists |
+//! | [`hls`] | an HLS player that measures, and a checker of playlists |
 //! | [`server`] | the server under test, and nginx beside it, each pinned to a core of its own |
 //! | [`process`] | what a process costs |
 //! | [`stats`] | percentiles and medians |
