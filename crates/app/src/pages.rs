@@ -2,9 +2,9 @@
 
 use std::marker::PhantomData;
 
-use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Router};
 use media::StreamPath;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -36,6 +36,10 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// Asked for again each time, and answered with 304 when unchanged.
 const REVALIDATED: &str = "no-cache";
 
+/// Put into a listener's requests: the page that watches a path does so by HLS there, as MediaMTX's does on 8888.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchByHls;
+
 /// Serves the pages to whatever no other route takes.
 pub fn routes() -> Router {
     routes_of::<Dist>()
@@ -43,8 +47,9 @@ pub fn routes() -> Router {
 
 fn routes_of<A: RustEmbed + 'static>() -> Router {
     let files = Files::<A>(PhantomData);
-    Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap| async move {
-        let mut response = files.answer(&method, &uri, &headers);
+    type Hls = Option<Extension<WatchByHls>>;
+    Router::new().fallback(move |hls: Hls, method: Method, uri: Uri, headers: HeaderMap| async move {
+        let mut response = files.answer(&method, &uri, &headers, hls.is_some());
         for (name, value) in HEADERS {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
@@ -63,12 +68,14 @@ impl<A> Clone for Files<A> {
 impl<A> Copy for Files<A> {}
 
 impl<A: RustEmbed> Files<A> {
-    fn answer(self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
+    fn answer(self, method: &Method, uri: &Uri, headers: &HeaderMap, hls: bool) -> Response {
         let (path, query) = (uri.path(), uri.query());
+        // Where one port is all there is, `/{path}/?hls` has the page too.
+        let hls = hls || query.is_some_and(|query| query.split('&').any(|word| word == "hls"));
         if method != Method::GET && method != Method::HEAD {
             return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
         }
-        let Some((name, file)) = Self::find(path) else {
+        let Some((name, file)) = Self::find(path, hls) else {
             if is_stream_without_slash(path) {
                 let query = query.map(|query| format!("?{query}")).unwrap_or_default();
                 return Redirect::temporary(&format!("{path}/{query}")).into_response();
@@ -92,8 +99,9 @@ impl<A: RustEmbed> Files<A> {
     }
 
     /// The file for a URL path: `/` is `index.html`, `/x` is `x` or `x.html`. The pages of a stream, `/{path}/` and
-    /// `/{path}/publish` as MediaMTX has them, are `index.html` too, which reads its address.
-    fn find(path: &str) -> Option<(String, EmbeddedFile)> {
+    /// `/{path}/publish` as MediaMTX has them, are `index.html` too, which reads its address; who watches by `hls` gets
+    /// `hls.html`.
+    fn find(path: &str, hls: bool) -> Option<(String, EmbeddedFile)> {
         let path = path.strip_prefix('/')?;
         let plain = path
             .split('/')
@@ -103,7 +111,8 @@ impl<A: RustEmbed> Files<A> {
         }
         let of_stream = path.strip_suffix("/publish").or_else(|| path.strip_suffix('/'));
         let names = if path.is_empty() || of_stream.is_some_and(|stream| StreamPath::new(stream).is_ok()) {
-            vec!["index.html".to_owned()]
+            let watches = hls && !path.is_empty() && path.ends_with('/');
+            vec![if watches { "hls.html" } else { "index.html" }.to_owned()]
         } else {
             vec![path.to_owned(), format!("{path}.html")]
         };
@@ -186,6 +195,9 @@ mod tests {
             ("/index.html", "text/html; charset=utf-8", REVALIDATED, "<!doctype html>"),
             ("/ward/3/", "text/html; charset=utf-8", REVALIDATED, "<!doctype html>"),
             ("/ward/3/publish", "text/html; charset=utf-8", REVALIDATED, "<!doctype html>"),
+            ("/ward/3/?a&hls", "text/html; charset=utf-8", REVALIDATED, "by HLS"),
+            ("/ward/3/publish?hls", "text/html; charset=utf-8", REVALIDATED, "<!doctype html>"),
+            ("/?hls", "text/html; charset=utf-8", REVALIDATED, "<!doctype html>"),
             ("/second", "text/html; charset=utf-8", REVALIDATED, "second page"),
             ("/@page/index-CAv9V9rf.js", "text/javascript; charset=utf-8", IMMUTABLE, "export"),
             ("/@page/icon.svg", "image/svg+xml; charset=utf-8", REVALIDATED, "<svg"),
@@ -223,6 +235,18 @@ mod tests {
     async fn a_stream_without_its_slash_is_sent_to_its_page() {
         let (status, headers, _) = get("/ward/3?user=x").await;
         assert_eq!((status.as_u16(), headers[header::LOCATION].to_str().unwrap()), (307, "/ward/3/?user=x"));
+    }
+
+    #[tokio::test]
+    async fn a_listener_of_hls_has_the_page_that_watches_by_it() {
+        let routes = routes_of::<Sample>().layer(Extension(WatchByHls));
+        for (path, content) in [("/ward/3/", "by HLS"), ("/ward/3/publish", "<!doctype"), ("/", "<!doctype")]
+        {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let answer = routes.clone().oneshot(request).await.unwrap();
+            let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            assert!(String::from_utf8_lossy(&body).contains(content), "{path}");
+        }
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use axum::Router;
+use axum::{Extension, Router};
 use gateway::transport::{Security, TlsAcceptor};
 use gateway::{Sessions, flv, hls, rtmp, webrtc};
 use tokio::net::{TcpListener, UdpSocket};
@@ -124,7 +124,11 @@ impl Server {
         }
         for bound in http {
             tracing::info!(listener = bound.name(), address = %bound.local_addr()?, "listening");
-            tasks.spawn(bound.serve(router.clone(), shutdown.clone()));
+            let router = match bound.name() {
+                "hls" => router.clone().layer(Extension(pages::WatchByHls)),
+                _ => router.clone(),
+            };
+            tasks.spawn(bound.serve(router, shutdown.clone()));
         }
         tasks.spawn(hls.run());
         let mut media = tokio::task::JoinSet::new();

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`rtmp`] | `rtmp/ingest` | `flv/egress` with `rtmp/messages` |
 //! | [`flv`] | - | `flv/egress` with `flv/tags` |
+//! | [`hls`] | - | `hls/egress` |
 //! | [`webrtc`] (WHIP, WHEP) | `webrtc/ingest` | `webrtc/egress` |
 #![forbid(unsafe_code)]
 
