@@ -15,3 +15,4 @@ mod pieces;
 pub mod receiver;
 pub mod rtmp;
 pub mod rtp;
+pub mod rtsp;

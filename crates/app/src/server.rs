@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::{Extension, Router};
 use gateway::transport::{Security, TlsAcceptor};
-use gateway::{Sessions, flv, hls, rtmp, webrtc};
+use gateway::{Sessions, flv, hls, rtmp, rtsp, webrtc};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,8 +29,11 @@ pub struct Server {
     sessions: Sessions,
     authorizer: Arc<UserAuthorizer>,
     tls: Option<Tls>,
-    rtmp: Vec<RtmpListener>,
+    rtmp: Vec<MediaListener>,
     rtmp_options: rtmp::Options,
+    rtsp: Vec<MediaListener>,
+    rtsp_options: rtsp::Options,
+    udp: Option<Arc<rtsp::Udp>>,
     webrtc: Arc<webrtc::WebRtc>,
     flv: Arc<flv::Flv>,
     hls: Arc<hls::Hls>,
@@ -40,9 +43,9 @@ pub struct Server {
     shutdown: CancellationToken,
 }
 
-/// RTMP or RTMPS, not yet served.
+/// RTMP or RTSP, in the open or in TLS, not yet served.
 #[derive(Debug)]
-struct RtmpListener {
+struct MediaListener {
     name: &'static str,
     listener: TcpListener,
     security: Security,
@@ -63,7 +66,10 @@ impl Server {
         let hub =
             hub::Hub::with_paths(hub_options(config), renditions, Arc::clone(&authorizer) as _, notices as _);
         let tls = config.tls.files().map(Tls::load).transpose().context("tls")?;
-        let rtmp = bind_rtmp(config, tls.as_ref()).await?;
+        let listen = &config.listen;
+        let rtmp = bind_media(config, tls.as_ref(), [("rtmp", listen.rtmp), ("rtmps", listen.rtmps)]).await?;
+        let rtsp = bind_media(config, tls.as_ref(), [("rtsp", listen.rtsp), ("rtsps", listen.rtsps)]).await?;
+        let udp = rtsp_ports(config).await?;
         let ports = ice_ports(config).await?;
         let webrtc = webrtc::WebRtc::new(
             hub.clone(),
@@ -85,6 +91,9 @@ impl Server {
             tls,
             rtmp,
             rtmp_options,
+            rtsp,
+            rtsp_options: rtsp_options(config),
+            udp,
             webrtc,
             flv,
             hls,
@@ -97,8 +106,8 @@ impl Server {
 
     /// Where the listener `name` of `[listen]` is reached; tells the port that port 0 became.
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
-        if let Some(rtmp) = self.rtmp.iter().find(|rtmp| rtmp.name == name) {
-            return rtmp.listener.local_addr().ok();
+        if let Some(media) = self.rtmp.iter().chain(&self.rtsp).find(|media| media.name == name) {
+            return media.listener.local_addr().ok();
         }
         self.http.iter().find(|bound| bound.name() == name).and_then(|bound| bound.local_addr().ok())
     }
@@ -116,8 +125,24 @@ impl Server {
     pub async fn run(self, extra: Router) -> anyhow::Result<()> {
         let router = self.router().merge(extra);
         let Self {
-            hub, sessions, tls, rtmp, rtmp_options, webrtc, hls, work, http, status, shutdown, ..
+            hub,
+            sessions,
+            tls,
+            rtmp,
+            rtmp_options,
+            rtsp,
+            rtsp_options,
+            udp,
+            webrtc,
+            hls,
+            work,
+            http,
+            status,
+            shutdown,
+            ..
         } = self;
+        let rtsp_port =
+            rtsp.first().and_then(|media| media.listener.local_addr().ok()).map(|bound| bound.port());
         let tasks = TaskTracker::new();
         if let Some(tls) = tls {
             tasks.spawn(tls.watch(shutdown.clone()));
@@ -132,15 +157,25 @@ impl Server {
         }
         tasks.spawn(hls.run());
         let mut media = tokio::task::JoinSet::new();
-        for RtmpListener { name, listener, security } in rtmp {
+        for MediaListener { name, listener, security } in rtmp {
             tracing::info!(listener = name, address = %listener.local_addr()?, "listening");
             let options = rtmp_options.clone();
             let context = rtmp::Context { hub: hub.clone(), sessions: sessions.clone(), options, security };
             media.spawn(rtmp::serve(listener, context, shutdown.clone()));
         }
+        if let Some(udp) = udp.clone() {
+            let shutdown = shutdown.clone();
+            media.spawn(async move { shutdown.run_until_cancelled(udp.run()).await.unwrap_or(Ok(())) });
+        }
+        for MediaListener { name, listener, security } in rtsp {
+            tracing::info!(listener = name, address = %listener.local_addr()?, "listening");
+            let options = rtsp_options.clone();
+            let context = rtsp::Context::new(hub.clone(), sessions.clone(), options, udp.clone(), security)?;
+            media.spawn(rtsp::serve(listener, context, shutdown.clone()));
+        }
         media.spawn(async move { webrtc.run().await });
         // Commands that run from the start find everything listening.
-        let work = work.start(hub.clone(), sessions, None);
+        let work = work.start(hub.clone(), sessions, rtsp_port);
         status.enter(Phase::Ok);
         let failed = tokio::select! {
             () = shutdown.cancelled() => None,
@@ -206,12 +241,16 @@ fn acceptor(
     tls.map(|tls| tls.acceptor(inner, config.limits.handshake_timeout_ms)).transpose().context("tls")
 }
 
-async fn bind_rtmp(config: &Config, tls: Option<&Tls>) -> anyhow::Result<Vec<RtmpListener>> {
+async fn bind_media(
+    config: &Config,
+    tls: Option<&Tls>,
+    listeners: [(&'static str, Option<SocketAddr>); 2],
+) -> anyhow::Result<Vec<MediaListener>> {
     let mut bound = Vec::new();
-    for (name, address) in [("rtmp", config.listen.rtmp), ("rtmps", config.listen.rtmps)] {
+    for (name, address) in listeners {
         let Some(address) = address else { continue };
         let security = acceptor(config, tls, name, Inner::Unnamed)?.map_or(Security::Open, Security::Tls);
-        bound.push(RtmpListener { name, listener: bind_tcp(name, address).await?, security });
+        bound.push(MediaListener { name, listener: bind_tcp(name, address).await?, security });
     }
     Ok(bound)
 }
@@ -242,6 +281,19 @@ async fn bind_tcp(name: &str, address: SocketAddr) -> anyhow::Result<TcpListener
 fn cannot_be_bound(name: &str, address: SocketAddr) -> String {
     let key = format!("listen.{name}");
     format!("{key}: {address} cannot be bound ({}=ADDRESS:PORT moves it)", variable(&key))
+}
+
+async fn bind_udp(name: &str, address: SocketAddr) -> anyhow::Result<UdpSocket> {
+    UdpSocket::bind(address).await.with_context(|| cannot_be_bound(name, address))
+}
+
+/// The ports of RTSP's media; none where there is no RTSP in the open.
+async fn rtsp_ports(config: &Config) -> anyhow::Result<Option<Arc<rtsp::Udp>>> {
+    let listen = &config.listen;
+    let (Some(_), Some(rtp), Some(rtcp)) = (listen.rtsp, listen.rtp, listen.rtcp) else { return Ok(None) };
+    let (rtp, rtcp) = (bind_udp("rtp", rtp).await?, bind_udp("rtcp", rtcp).await?);
+    let udp = rtsp::Udp::new(rtp, rtcp).context("listen.rtp: the socket cannot be set up")?;
+    Ok(Some(Arc::new(udp)))
 }
 
 /// UDP and TCP on the same number; with port 0, on the number that UDP was given.
@@ -286,6 +338,14 @@ fn rtmp_options(config: &Config) -> rtmp::Options {
         handshake_timeout: config.limits.handshake_timeout_ms,
         max_message: config.limits.rtmp_message_bytes as usize,
         ..rtmp::Options::default()
+    }
+}
+
+fn rtsp_options(config: &Config) -> rtsp::Options {
+    rtsp::Options {
+        max_connections: config.limits.connections as usize,
+        handshake_timeout: config.limits.handshake_timeout_ms,
+        ..rtsp::Options::default()
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use gateway::rtmp::{Client, ClientError};
-use support::{EVERYBODY_HERE, Running};
+use support::{EVERYBODY_HERE, Running, closed_after};
 
 const TIGHT: &str = "[limits]\nhandshake_timeout_ms = 400\nrtmp_message_bytes = 65536\n\
      webrtc_sessions = 1\nstreams = 1\nsubscribers = 1\n";
@@ -23,50 +23,6 @@ fn start_with(name: &str, connections: &str) -> Running {
         name,
         &format!("{TIGHT}{connections}{}", EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread =")),
     )
-}
-
-impl Running {
-    fn metric(&self, name: &str) -> u64 {
-        let page = self.get("/metrics");
-        let line =
-            page.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {page}"));
-        line.trim().parse().unwrap()
-    }
-
-    /// Waits for a figure; it is counted an instant after the connection ends.
-    fn comes_to(&self, name: &str, value: u64) {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while self.metric(name) != value {
-            assert!(Instant::now() < deadline, "{name} is {} instead of {value}", self.metric(name));
-        }
-    }
-
-    fn connect(&self, listener: &str) -> TcpStream {
-        let stream = TcpStream::connect(self.address(listener).unwrap()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        stream
-    }
-
-    /// Ends the server and looks for a line; none of all may hold an address of a client.
-    fn logged(self, wanted: &str) {
-        self.signal("-TERM");
-        let (code, lines) = self.ended();
-        assert_eq!(code, Some(0));
-        let own = |line: &&serde_json::Value| line["message"] != "listening";
-        let lines: Vec<_> = lines.iter().filter(own).map(ToString::to_string).collect();
-        assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted}: {lines:#?}");
-        assert!(lines.iter().all(|line| !line.contains("127.0.0.1")), "{lines:#?}");
-    }
-}
-
-/// How long the server keeps a connection that says nothing more, and whether it ends.
-fn closed_after(stream: &mut TcpStream) -> Duration {
-    let begun = Instant::now();
-    let mut answer = Vec::new();
-    // A reset ends it as well as a close does.
-    let _ = stream.read_to_end(&mut answer);
-    assert!(begun.elapsed() < Duration::from_secs(4), "still open");
-    begun.elapsed()
 }
 
 /// A handshake of version 3 with anything in it (RTMP 1.0 §5.2).

@@ -8,6 +8,7 @@
 //! | [`rtmp`] | `rtmp/ingest` | `flv/egress` with `rtmp/messages` |
 //! | [`flv`] | - | `flv/egress` with `flv/tags` |
 //! | [`hls`] | - | `hls/egress` |
+//! | [`rtsp`] | `rtsp/ingest` | `rtsp/egress` |
 //! | [`webrtc`] (WHIP, WHEP) | `webrtc/ingest` | `webrtc/egress` |
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod port;
 mod refusal;
 mod request;
 pub mod rtmp;
+pub mod rtsp;
 pub mod sessions;
 pub mod transport;
 pub mod webrtc;

@@ -47,6 +47,11 @@ impl Port {
         Ok(Self { socket, state, local })
     }
 
+    /// Where the socket is bound.
+    pub(crate) const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
     /// Receives datagrams until the socket fails.
     ///
     /// # Errors

@@ -65,6 +65,8 @@ pub struct Medley {
     pub http: SocketAddr,
     /// RTMP.
     pub rtmp: SocketAddr,
+    /// RTSP.
+    pub rtsp: SocketAddr,
     /// From the start of the process to the first 200 of `/healthz`.
     pub started_in: Duration,
     _folder: Folder,
@@ -77,13 +79,13 @@ impl Medley {
     /// If it does not serve within ten seconds; with what it logged.
     pub async fn start(binary: &Path, core: Option<usize>) -> Result<Self> {
         let folder = Folder::new()?;
-        let ports = free_ports::<4>()?;
+        let ports = free_ports::<7>()?;
         let (file, log) = (folder.file("medley.toml")?, folder.file("log")?);
         fs::write(&file, config(&folder.file("data")?, ports))?;
         let begun = Instant::now();
         let process = Process::start(binary, &["serve", "--config", &file], core, File::create(&log)?)?;
-        let [http, _, _, rtmp] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let mut medley = Self { process, http, rtmp, started_in: Duration::ZERO, _folder: folder };
+        let [http, _, _, rtmp, rtsp, _, _] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let mut medley = Self { process, http, rtmp, rtsp, started_in: Duration::ZERO, _folder: folder };
         loop {
             if http::get(medley.http, "/healthz").await.is_ok_and(|answer| answer.status == 200) {
                 medley.started_in = begun.elapsed();
@@ -97,7 +99,7 @@ impl Medley {
     }
 }
 
-fn config(data: &str, [http, webrtc, ice, rtmp]: [u16; 4]) -> String {
+fn config(data: &str, [http, webrtc, ice, rtmp, rtsp, rtp, rtcp]: [u16; 7]) -> String {
     format!(
         r#"
 data_dir = "{data}"
@@ -107,6 +109,9 @@ http = "127.0.0.1:{http}"
 webrtc = "127.0.0.1:{webrtc}"
 ice = "127.0.0.1:{ice}"
 rtmp = "127.0.0.1:{rtmp}"
+rtsp = "127.0.0.1:{rtsp}"
+rtp = "127.0.0.1:{rtp}"
+rtcp = "127.0.0.1:{rtcp}"
 hls = ""
 [[auth.user]]
 name = "any"

@@ -40,6 +40,8 @@ export async function startMedley({ users = ANYBODY, listen = {}, extra = '' } =
     ice: await freePort(),
     rtmp: await freePort(),
     rtsp: await freePort(),
+    rtp: await freePort(),
+    rtcp: await freePort(),
     hls: await freePort(),
   };
   const sockets = Object.fromEntries(

@@ -80,6 +80,9 @@ fn config(
         webrtc = "{host}:8889"
         ice = "{host}:8189"
         rtmp = "{host}:1935"
+        rtsp = "{host}:8554"
+        rtp = "{host}:8000"
+        rtcp = "{host}:8001"
         hls = "{host}:8888"
         [[auth.user]]
         name = "any"

@@ -209,12 +209,14 @@ fn check_tls(tls: &Tls, written: &Places, listen: &Listen, listeners: &Places, p
 
 const BOTH: &str = "tls.certificate and tls.key, both with a file";
 
-/// Two listeners cannot share a port, whatever their protocols: all of them use TCP.
+/// Two listeners cannot share a port of one transport, whatever their protocols.
 fn check_ports(listen: &Listen, places: &[(&'static str, Place)], problems: &mut Problems) {
     let listeners = listen.listeners();
     for (index, later) in listeners.iter().enumerate() {
         let clash = listeners[..index].iter().find(|earlier| {
-            later.address.zip(earlier.address).is_some_and(|(later, earlier)| overlap(later, earlier))
+            let both = later.address.zip(earlier.address);
+            later.transport.shares(earlier.transport)
+                && both.is_some_and(|(later, earlier)| overlap(later, earlier))
         });
         let (Some(earlier), Some(address)) = (clash, later.address) else { continue };
         // The error belongs where the operator wrote something; the other side may be a default.

@@ -48,9 +48,14 @@ section! {
         rtmp: Option<SocketAddr> = Address, Some(r#""0.0.0.0:1935""#);
         /// TCP: RTMP in TLS (customary: 1936), by the certificate in `[tls]`.
         rtmps: Option<SocketAddr> = Address, Some(r#""""#);
-        /// TCP: RTSP (customary: 8554). Accepted; nothing listens there yet.
-        rtsp: Option<SocketAddr> = Address, Some(r#""""#);
-        /// TCP: RTSP in TLS (customary: 8322). Accepted; nothing listens there yet.
+        /// TCP: RTSP, publish and read.
+        rtsp: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8554""#);
+        /// UDP: RTSP's media where it does not travel on the connection itself, all sessions on one port. Without it, or
+        /// without `rtcp`, RTSP takes TCP only.
+        rtp: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8000""#);
+        /// UDP: the reports about RTSP's media (RTCP).
+        rtcp: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8001""#);
+        /// TCP: RTSP in TLS (customary: 8322), by the certificate in `[tls]`; its media travels on the connection.
         rtsps: Option<SocketAddr> = Address, Some(r#""""#);
         /// TCP: HLS once more, where MediaMTX has it, with its watching page at `/{path}/`.
         hls: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8888""#);
@@ -313,8 +318,17 @@ pub(crate) fn sections() -> Vec<Description> {
 pub enum Transport {
     /// TCP only.
     Tcp,
+    /// UDP only.
+    Udp,
     /// UDP and TCP on the same number.
     UdpAndTcp,
+}
+
+impl Transport {
+    /// Whether two sockets with these can be in each other's way.
+    pub(super) fn shares(self, other: Self) -> bool {
+        self == other || [self, other].contains(&Self::UdpAndTcp)
+    }
 }
 
 /// One line of the `[listen]` section.
@@ -332,7 +346,7 @@ pub struct Listener {
 
 impl Listen {
     /// All listeners, in the order of the reference.
-    pub fn listeners(&self) -> [Listener; 11] {
+    pub fn listeners(&self) -> [Listener; 13] {
         let tcp = |name, address, served| Listener { name, address, transport: Transport::Tcp, served };
         [
             tcp("http", self.http, true),
@@ -341,8 +355,10 @@ impl Listen {
             Listener { transport: Transport::UdpAndTcp, ..tcp("ice", self.ice, true) },
             tcp("rtmp", self.rtmp, true),
             tcp("rtmps", self.rtmps, true),
-            tcp("rtsp", self.rtsp, false),
-            tcp("rtsps", self.rtsps, false),
+            tcp("rtsp", self.rtsp, true),
+            Listener { transport: Transport::Udp, ..tcp("rtp", self.rtp, true) },
+            Listener { transport: Transport::Udp, ..tcp("rtcp", self.rtcp, true) },
+            tcp("rtsps", self.rtsps, true),
             tcp("hls", self.hls, true),
             tcp("api", self.api, false),
             tcp("metrics", self.metrics, false),
@@ -389,6 +405,8 @@ mod tests {
             rtmp: None,
             rtmps: None,
             rtsp: None,
+            rtp: None,
+            rtcp: None,
             rtsps: None,
             hls: None,
             api: None,

@@ -32,10 +32,12 @@ pub struct PullSource {
 pub enum Scheme {
     /// RTMP over TCP.
     Rtmp,
+    /// RTSP, over TCP unless the camera wants UDP.
+    Rtsp,
 }
 
 impl Scheme {
-    const ALL: &'static [(&'static str, Self)] = &[("rtmp", Self::Rtmp)];
+    const ALL: &'static [(&'static str, Self)] = &[("rtmp", Self::Rtmp), ("rtsp", Self::Rtsp)];
 }
 
 impl fmt::Display for Scheme {
@@ -97,7 +99,7 @@ impl Rule for SourceRule {
     }
 
     fn accepted(&self) -> String {
-        "\"publisher\" or a URL such as \"rtmp://HOST/PATH\"".to_owned()
+        "\"publisher\" or a URL such as \"rtmp://HOST/PATH\" or \"rtsp://USER:PASSWORD@HOST/PATH\"".to_owned()
     }
 
     fn read(&self, found: &Located) -> Result<Source, Vec<Refusal>> {
@@ -127,6 +129,12 @@ mod tests {
         ] {
             let Ok(Source::Pull(pull)) = Source::parse(url) else { panic!("{url}") };
             assert_eq!((pull.scheme, pull.url.reveal().as_str()), (Scheme::Rtmp, url));
+        }
+        for url in
+            ["rtsp://admin:p%40ss@192.0.2.9:554/Streaming/Channels/101", "rtsp://camera", "rtsp://$G1/x"]
+        {
+            let Ok(Source::Pull(pull)) = Source::parse(url) else { panic!("{url}") };
+            assert_eq!((pull.scheme, pull.url.reveal().as_str()), (Scheme::Rtsp, url));
         }
     }
 

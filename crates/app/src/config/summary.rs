@@ -62,6 +62,7 @@ impl Config {
             let transport = match transport {
                 Transport::Tcp if self.tls.covers(name) => "TCP, TLS",
                 Transport::Tcp => "TCP",
+                Transport::Udp => "UDP",
                 Transport::UdpAndTcp => "UDP and TCP",
             };
             let address = address.map(|address| address.to_string()).unwrap_or_default();

@@ -163,6 +163,7 @@ fn listeners_do_not_share_a_port() {
         "[listen]\nhttp = \"127.0.0.1:1935\"\n",
         &[&format!("m.toml:2:8: listen.http: port 1935 is taken by listen.rtmp; {SUFFIX}")],
     );
+    parse("[listen]\nhttp = \"127.0.0.1:8000\"\n").expect("TCP beside UDP");
     parse("[listen]\nhttp = \"127.0.0.1:0\"\nrtmp = \"127.0.0.1:0\"\n").expect("port 0 is any free port");
     parse("[listen]\nhttp = \"127.0.0.1:9000\"\nrtmp = \"127.0.0.2:9000\"\n").expect("two addresses");
 }
@@ -312,7 +313,7 @@ fn keys_of_a_path_that_contradict_each_other_are_told() {
             "m.toml:1:1: path.name: missing; accepted: a stream path of A-Z a-z 0-9 _ - . ~ / with * for any run of \
              characters, or ~ and a regular expression such as \"~^ward/(.+)$\"",
             "m.toml:2:10: path.source: found a URL of another kind; accepted: \"publisher\" or a URL such as \
-             \"rtmp://HOST/PATH\"",
+             \"rtmp://HOST/PATH\" or \"rtsp://USER:PASSWORD@HOST/PATH\"",
             "m.toml:3:15: path.run_on_read: found a command with a quotation mark that is not closed; accepted: a \
              program and its arguments, split at spaces and quoted as in a shell",
             "m.toml:4:1: path.max_reader: unknown key; did you mean `max_readers`?",
@@ -415,6 +416,7 @@ fn the_summary_names_what_listens_and_who_may_enter() {
     for line in [
         "  http     0.0.0.0:8080          TCP",
         "  ice      0.0.0.0:8189          UDP and TCP",
+        "  rtp      0.0.0.0:8000          UDP",
         "  off: https, webrtc, rtmps, rtsps, api, metrics",
         "  any (no password) from 0.0.0.0/0, ::/0: publish nothing; read lobby",
         "  nurse from 10.0.0.0/8: publish ward/*; read nothing",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::rtmp;
+use gateway::{rtmp, rtsp};
 use hub::Hub;
 use media::{Pii, StreamPath};
 use tokio::time::Instant;
@@ -73,6 +73,10 @@ async fn pull(hub: &Hub, path: &StreamPath, scheme: Scheme, url: &Pii<String>) -
     match scheme {
         Scheme::Rtmp => {
             let Err(error) = rtmp::pull(hub, path, url).await;
+            error.to_string()
+        }
+        Scheme::Rtsp => {
+            let Err(error) = rtsp::pull(hub, path, url, rtsp::Transport::Automatic).await;
             error.to_string()
         }
     }

@@ -44,11 +44,12 @@ pub(crate) struct Running {
 }
 
 pub(crate) const ANY_PORT: &str = "public_hosts = [\"127.0.0.1\"]\n[listen]\nhttp = \"127.0.0.1:0\"\nwebrtc = \"127.0.0.1:0\"\n\
-     ice = \"127.0.0.1:0\"\nrtmp = \"127.0.0.1:0\"\nhls = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n";
+     ice = \"127.0.0.1:0\"\nrtmp = \"127.0.0.1:0\"\nrtsp = \"127.0.0.1:0\"\nrtp = \"127.0.0.1:0\"\n\
+     rtcp = \"127.0.0.1:0\"\nhls = \"127.0.0.1:0\"\n[log]\nformat = \"json\"\n";
 
 impl Running {
     pub(crate) fn start(name: &str, users: &str) -> Self {
-        Self::start_from(name, &format!("{ANY_PORT}{users}"), &["http", "rtmp"])
+        Self::start_from(name, &format!("{ANY_PORT}{users}"), &["http", "rtmp", "rtsp"])
     }
 
     /// Starts it with the configuration `text` and waits until `listeners` listen.
@@ -106,6 +107,50 @@ impl Running {
         }
         (self.child.wait().unwrap().code(), lines)
     }
+}
+
+impl Running {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let page = self.get("/metrics");
+        let line =
+            page.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{name}: {page}"));
+        line.trim().parse().unwrap()
+    }
+
+    /// Waits for a figure; it is counted an instant after the connection ends.
+    pub(crate) fn comes_to(&self, name: &str, value: u64) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while self.metric(name) != value {
+            assert!(Instant::now() < deadline, "{name} is {} instead of {value}", self.metric(name));
+        }
+    }
+
+    pub(crate) fn connect(&self, listener: &str) -> TcpStream {
+        let stream = TcpStream::connect(self.address(listener).unwrap()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream
+    }
+
+    /// Ends the server and looks for a line; none of all may hold an address of a client.
+    pub(crate) fn logged(self, wanted: &str) {
+        self.signal("-TERM");
+        let (code, lines) = self.ended();
+        assert_eq!(code, Some(0));
+        let own = |line: &&serde_json::Value| line["message"] != "listening";
+        let lines: Vec<_> = lines.iter().filter(own).map(ToString::to_string).collect();
+        assert!(lines.iter().any(|line| line.contains(wanted)), "{wanted}: {lines:#?}");
+        assert!(lines.iter().all(|line| !line.contains("127.0.0.1")), "{lines:#?}");
+    }
+}
+
+/// How long the server keeps a connection that says nothing more, and whether it ends.
+pub(crate) fn closed_after(stream: &mut TcpStream) -> Duration {
+    let begun = Instant::now();
+    let mut answer = Vec::new();
+    // A reset ends it as well as a close does.
+    let _ = stream.read_to_end(&mut answer);
+    assert!(begun.elapsed() < Duration::from_secs(4), "still open");
+    begun.elapsed()
 }
 
 impl Drop for Running {

@@ -1,12 +1,14 @@
 //! What publishers (ANNOUNCE) and cameras (DESCRIBE) say.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use media::aac::AudioConfig;
+use media::aac::latm::StreamMuxConfig;
 use media::h264::ParameterSets;
 use media::h264::nal::{NalType, nal_type};
 use media::{Kind, Rate, g711};
@@ -218,7 +220,9 @@ fn format(section: &sdp_types::Media, payload_type: u8) -> Result<Format, Reason
             let config = parameter("config").and_then(from_hex);
             // RFC 6416 §6.3: `cpresent` is 1 unless it says 0, and then `config` is there.
             let out_of_band = parameter("cpresent") == Some("0");
-            if out_of_band && config.is_none() {
+            let readable =
+                config.as_ref().map_or(!out_of_band, |config| StreamMuxConfig::parse(config).is_ok());
+            if !readable {
                 return Err(Reason::Parameters);
             }
             Ok(Format::Mp4aLatm { config, rate: map.rate })
@@ -243,15 +247,26 @@ fn mpeg4_generic<'a>(parameter: impl Fn(&str) -> Option<&'a str>) -> Option<Form
         "aac-lbr" => AuHeaderLengths::LBR,
         _ => return None,
     };
-    let length = |name, default| match parameter(name) {
-        Some(text) => text.parse().ok().filter(|bits| *bits <= 32),
+    let length = |name, default, accepted: RangeInclusive<u8>| match parameter(name) {
+        Some(text) => text.parse().ok().filter(|bits| accepted.contains(bits)),
         None => Some(default),
     };
     let lengths = AuHeaderLengths {
-        size: length("sizelength", defaults.size)?,
-        index: length("indexlength", defaults.index)?,
-        index_delta: length("indexdeltalength", defaults.index_delta)?,
+        size: length("sizelength", defaults.size, 1..=16)?,
+        index: length("indexlength", defaults.index, 0..=8)?,
+        index_delta: length("indexdeltalength", defaults.index_delta, 0..=8)?,
     };
+    // Each adds a field to the AU header (RFC 3640 §4.1), which neither mode has.
+    let more = [
+        "ctsdeltalength",
+        "dtsdeltalength",
+        "randomaccessindication",
+        "streamstateindication",
+        "auxiliarydatasizelength",
+    ];
+    if more.into_iter().filter_map(&parameter).any(|bits| bits != "0") {
+        return None;
+    }
     let config = AudioConfig::parse(&from_hex(parameter("config")?)?).ok()?;
     Some(Format::Mpeg4Generic { config, lengths })
 }

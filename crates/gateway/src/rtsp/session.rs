@@ -1,0 +1,606 @@
+//! One RTSP connection: a small loop around the sans-IO session.
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use hub::{
+    AccessRequest, Action, Delivery, Denied, HubError, Protocol, PublishPermit, PublishRequest,
+    SubscribeRequest,
+};
+use media::{Pii, StreamPath};
+use rtsp::message::StatusCode;
+use rtsp::sdp::Presentation;
+use rtsp::session::{Access, Config, Event, Output, Refusal, ServerSession, Setup};
+use rtsp::transport::Transport as Way;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Context;
+use super::access::{credentials, wants};
+use super::egress::{self, Egress, Lane, Step};
+use super::ingest::Ingest;
+use super::udp::{Attachment, Datagram, Expected, Flow};
+use crate::outbox::Outbox;
+use crate::sessions::{self, Activity, SessionEntry, SessionKind, count};
+use crate::transport::Transport;
+use crate::{alias, credentials as queries};
+
+/// Bytes read at a time: a random access point of a consultation in two or three turns.
+const READ: usize = 32 << 10;
+/// Time for the last words to a peer.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Why a session is over.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the peer closed the connection")]
+    Closed,
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Protocol(#[from] rtsp::Error),
+    #[error("the peer took no bytes in time")]
+    WriteTimeout,
+    #[error("somebody ended it through the API")]
+    Kicked,
+    #[error("done")]
+    Done,
+}
+
+enum Role {
+    Idle,
+    /// Somebody may read, and reads once `flowing`.
+    Read(Box<Egress>),
+    /// Somebody may publish.
+    Permitted(Box<(PublishPermit, Presentation)>),
+    Publish(Box<Ingest>),
+}
+
+/// What woke the loop.
+enum Wake {
+    Readable(io::Result<()>),
+    Writable(io::Result<()>),
+    Datagram(Datagram),
+    Delivery(Delivery),
+    Evicted(hub::EndReason),
+    Deadline,
+    Kicked,
+    Shutdown,
+}
+
+struct Session {
+    context: Arc<Context>,
+    transport: Transport,
+    /// The address of ours that the client knows.
+    local: IpAddr,
+    protocol: ServerSession,
+    role: Role,
+    /// A reader plays.
+    flowing: bool,
+    connection: SessionEntry,
+    /// From PLAY or RECORD on.
+    entry: Option<SessionEntry>,
+    /// What the session will do, and what it is called in the lists.
+    activity: Option<Activity>,
+    udp: Option<(Attachment, mpsc::Receiver<Datagram>)>,
+    outbox: Outbox,
+    input: BytesMut,
+    /// Set once nothing but the outbox is left to do.
+    closing: Option<Instant>,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn run(
+    context: Arc<Context>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    shutdown: CancellationToken,
+) {
+    // A frame is written when it arrives: Nagle would hold the end of it for an acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "RTSP: connection failed");
+        return;
+    }
+    let local = stream.local_addr().map_or(IpAddr::from([0, 0, 0, 0]), |local| local.ip());
+    let secured = tokio::select! {
+        secured = context.security.secure(stream) => secured,
+        () = shutdown.cancelled() => return,
+    };
+    match secured {
+        Ok(transport) => {
+            let mut session = Session::new(context, transport, local, peer);
+            let ended = session.serve(&shutdown).await;
+            session.report(&ended);
+        }
+        Err(error) => tracing::info!(%error, "RTSP: connection closed"),
+    }
+}
+
+impl Session {
+    fn new(context: Arc<Context>, transport: Transport, local: IpAddr, peer: SocketAddr) -> Self {
+        let open = matches!(transport, Transport::Open(_));
+        let config = Config {
+            handshake_timeout: context.options.handshake_timeout,
+            session_timeout: context.options.session_timeout,
+            idle_timeout: context.options.idle_timeout,
+            // In TLS packets stay on the connection: by UDP they would be in the open.
+            udp: context.udp.as_ref().filter(|_| open).map(|udp| udp.ports()),
+        };
+        let seed = getrandom::u64().unwrap_or_default();
+        let kind = if open { SessionKind::RtspConnection } else { SessionKind::RtspsConnection };
+        Self {
+            connection: context.sessions.enter(kind, Pii(peer)),
+            protocol: ServerSession::new(config, context.nonces.clone(), seed, Instant::now()),
+            context,
+            transport,
+            local,
+            role: Role::Idle,
+            flowing: false,
+            entry: None,
+            activity: None,
+            udp: None,
+            outbox: Outbox::default(),
+            input: BytesMut::new(),
+            closing: None,
+        }
+    }
+
+    async fn serve(&mut self, shutdown: &CancellationToken) -> Ended {
+        loop {
+            match self.turn(shutdown).await {
+                Ok(()) => {}
+                Err(ended) => {
+                    // What the session had to say of its end.
+                    while let Some(Output::Write(bytes)) = self.protocol.poll_output() {
+                        self.outbox.push(bytes);
+                    }
+                    let _ = self.outbox.write(&mut self.transport);
+                    self.transport.farewell();
+                    return ended;
+                }
+            }
+        }
+    }
+
+    async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), Ended> {
+        self.drain().await?;
+        self.flush()?;
+        if self.closing.is_some() && self.outbox.is_empty() {
+            return Err(Ended::Done);
+        }
+        match self.wait(shutdown).await {
+            Wake::Readable(ready) => {
+                ready?;
+                self.read()?;
+            }
+            // The next turn begins with writing.
+            Wake::Writable(ready) => ready?,
+            Wake::Datagram(datagram) => self.datagrams(datagram),
+            Wake::Delivery(delivery) => self.deliver(delivery),
+            Wake::Evicted(reason) => {
+                tracing::info!(path = self.path().as_deref(), %reason, "RTSP: publisher sent away");
+                self.protocol.end();
+            }
+            Wake::Deadline => self.timeout()?,
+            Wake::Kicked => return Err(Ended::Kicked),
+            Wake::Shutdown => {
+                self.closing.get_or_insert_with(Instant::now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self, shutdown: &CancellationToken) -> Wake {
+        let blocked = !self.outbox.is_empty();
+        let deadline = self.deadline();
+        let Self { transport, role, closing, connection, entry, udp, flowing, .. } = self;
+        let transport = &*transport;
+        // A reader and a publisher are told by the hub that it closes; who is neither, here.
+        let told_by_hub = matches!(role, Role::Publish(_)) || *flowing || closing.is_some();
+        // What goes by UDP does not wait for the connection.
+        let held = closing.is_some() || (blocked && udp.is_none());
+        let next = async {
+            match role {
+                Role::Publish(ingest) if closing.is_none() => Wake::Evicted(ingest.evicted().await),
+                Role::Read(egress) if *flowing && !held => Wake::Delivery(egress.next().await),
+                _ => pending().await,
+            }
+        };
+        let datagram = async {
+            match udp {
+                Some((_, received)) => match received.recv().await {
+                    Some(datagram) => Wake::Datagram(datagram),
+                    None => pending().await,
+                },
+                None => pending().await,
+            }
+        };
+        let due = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => pending().await,
+            }
+        };
+        let writable = async {
+            match blocked {
+                true => poll_fn(|context| transport.poll_write_ready(context)).await,
+                false => pending().await,
+            }
+        };
+        let kicked = async {
+            match entry {
+                Some(entry) => tokio::select! { () = entry.kicked() => {}, () = connection.kicked() => {} },
+                None => connection.kicked().await,
+            }
+        };
+        // `poll_read_ready` keeps its waker from one turn to the next, which `readable` would register and take away
+        // each time: this runs once a frame for each reader.
+        tokio::select! {
+            biased;
+            wake = next => wake,
+            wake = datagram => wake,
+            writable = writable => Wake::Writable(writable),
+            readable = poll_fn(|context| transport.poll_read_ready(context)) => Wake::Readable(readable),
+            () = due => Wake::Deadline,
+            () = kicked => Wake::Kicked,
+            () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let stalled = self.outbox.stalled_at(self.context.options.write_timeout);
+        let farewell = self.closing.map(|since| since + FAREWELL);
+        let packets = match &self.role {
+            Role::Publish(ingest) => ingest.poll_timeout(),
+            _ => None,
+        };
+        [self.protocol.poll_timeout(), stalled, farewell, packets].into_iter().flatten().min()
+    }
+
+    fn timeout(&mut self) -> Result<(), Ended> {
+        let now = Instant::now();
+        let stalled = self.outbox.stalled_at(self.context.options.write_timeout);
+        let farewell = self.closing.map(|since| since + FAREWELL);
+        if [stalled, farewell].into_iter().flatten().any(|at| now >= at) {
+            return Err(Ended::WriteTimeout);
+        }
+        if let Role::Publish(ingest) = &mut self.role {
+            ingest.handle_timeout(now);
+        }
+        self.send_reports(now);
+        Ok(self.protocol.handle_timeout(now)?)
+    }
+
+    fn read(&mut self) -> Result<(), Ended> {
+        self.input.reserve(READ);
+        match self.transport.try_read_buf(&mut self.input) {
+            Ok(0) => return Err(Ended::Closed),
+            Ok(taken) => count(&self.connection.bytes_in, taken),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        self.protocol.handle_input(&mut self.input, Instant::now())?;
+        if self.input.is_empty() && !matches!(self.role, Role::Publish(_)) {
+            // Who does not publish says little; five hundred readers would hold on to 16 MB.
+            self.input = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Ended> {
+        let written = self.outbox.write(&mut self.transport)?;
+        count(&self.connection.bytes_out, written);
+        if let Some((ports, _)) = &mut self.udp {
+            ports.flush();
+        }
+        Ok(())
+    }
+
+    /// Does what the protocol session wants done, and lets it go on with what waited behind a request.
+    async fn drain(&mut self) -> Result<(), Ended> {
+        while let Some(output) = self.protocol.poll_output() {
+            match output {
+                Output::Write(bytes) => self.outbox.push(bytes),
+                Output::Event(event) => {
+                    self.on_event(event).await?;
+                    self.protocol.handle_input(&mut self.input, Instant::now())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn on_event(&mut self, event: Event) -> Result<(), Ended> {
+        match event {
+            Event::ReadRequested(access) => self.describe(access).await?,
+            Event::PublishRequested(access, presentation) => self.announce(access, presentation).await?,
+            Event::PlayRequested => self.play()?,
+            Event::RecordRequested => self.record()?,
+            Event::Packet { track, rtcp, packet } => {
+                let flow = if rtcp { Flow::Rtcp } else { Flow::Rtp };
+                self.packet(track, flow, &packet, Instant::now());
+            }
+            Event::Paused => self.flowing = false,
+            Event::Ended => self.leave(),
+            Event::Close => self.closing = self.closing.or_else(|| Some(Instant::now())),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn describe(&mut self, access: Access) -> Result<(), Ended> {
+        self.leave();
+        let query = access.target.query.clone();
+        let Some(wants) = wants(query.reveal()) else {
+            tracing::info!(path = %access.path, "RTSP: refused: audio= is neither aac nor opus");
+            return self.answer(Refusal::Status(StatusCode::BadRequest));
+        };
+        let path = alias::resolve(access.path.clone(), &self.context.hub);
+        let wants = if path == access.path { wants } else { aac_only(wants) };
+        let question = self.question(Action::Read, path.clone(), &access);
+        let request = SubscribeRequest { access: question.clone(), wants, join: egress::JOIN };
+        let subscribed = self.context.hub.subscribe(request).await;
+        let described = match subscribed {
+            Ok(subscription) => {
+                let user = subscription.user().cloned();
+                Egress::describe(subscription).await.map(|egress| (egress, user)).ok_or(HubError::NotFound)
+            }
+            Err(error) => Err(error),
+        };
+        match described {
+            Ok((egress, user)) => {
+                let session = getrandom::u32().unwrap_or_default();
+                self.protocol.accept_read(egress.offered(), session.into(), Instant::now())?;
+                self.role = Role::Read(Box::new(egress));
+                let query = Pii(queries::without_secrets(query.reveal()));
+                self.activity = Some(Activity { action: Action::Read, path, query, user });
+                Ok(())
+            }
+            Err(error) => self.refuse(&question, error),
+        }
+    }
+
+    async fn announce(&mut self, access: Access, presentation: Presentation) -> Result<(), Ended> {
+        self.leave();
+        for ignored in &presentation.ignored {
+            tracing::info!(path = %access.path, track = ignored.index + 1, reason = %ignored.reason, "RTSP: track left out");
+        }
+        let question = self.question(Action::Publish, access.path.clone(), &access);
+        match self.context.hub.permit(PublishRequest { access: question.clone() }).await {
+            Ok(permit) => {
+                self.protocol.accept_publish()?;
+                let query = Pii(queries::without_secrets(access.target.query.reveal()));
+                let user = permit.user().cloned();
+                self.activity = Some(Activity { action: Action::Publish, path: access.path, query, user });
+                self.role = Role::Permitted(Box::new((permit, presentation)));
+                Ok(())
+            }
+            Err(error) => self.refuse(&question, error),
+        }
+    }
+
+    fn play(&mut self) -> Result<(), Ended> {
+        let setups: Vec<_> = self.protocol.setups().collect();
+        let Role::Read(egress) = &mut self.role else {
+            return self.answer(Refusal::Status(StatusCode::MethodNotValidInThisState));
+        };
+        let infos = egress.play(&setups);
+        self.flowing = true;
+        self.begin(&setups, &[]);
+        Ok(self.protocol.accept_play(&infos, Instant::now())?)
+    }
+
+    fn record(&mut self) -> Result<(), Ended> {
+        let setups: Vec<_> = self.protocol.setups().collect();
+        let permitted = match std::mem::replace(&mut self.role, Role::Idle) {
+            Role::Permitted(permitted) => permitted,
+            // After a pause.
+            role => {
+                self.role = role;
+                return Ok(self.protocol.accept_record(Instant::now())?);
+            }
+        };
+        let (permit, presentation) = *permitted;
+        match permit.admit() {
+            Ok(publisher) => {
+                let tracks = setups.iter().map(|setup| setup.track);
+                let ordered = !self.protocol.is_udp();
+                let ingest = Ingest::new(publisher, &presentation.media, tracks, ordered);
+                let types: Vec<_> = presentation.media.iter().map(|media| media.payload_type).collect();
+                self.role = Role::Publish(Box::new(ingest));
+                self.begin(&setups, &types);
+                Ok(self.protocol.accept_record(Instant::now())?)
+            }
+            Err(error) => {
+                self.context.sessions.turned_away(error);
+                tracing::info!(path = %permit.path(), %error, "RTSP: refused");
+                self.answer(Refusal::Status(status(error)))
+            }
+        }
+    }
+
+    /// Packets flow from now on; `types` are the payload types of a publisher's tracks.
+    fn begin(&mut self, setups: &[Setup], types: &[u8]) {
+        if self.entry.is_some() {
+            return;
+        }
+        let Some(activity) = self.activity.take() else { return };
+        let remote = *self.connection.remote.reveal();
+        let kind = match self.transport {
+            Transport::Open(_) => SessionKind::RtspSession,
+            Transport::Tls(_) => SessionKind::RtspsSession,
+        };
+        let entry = self.context.sessions.enter(kind, Pii(remote));
+        let udp = self.protocol.is_udp();
+        let transport = if udp { sessions::Transport::Udp } else { sessions::Transport::Tcp };
+        tracing::info!(path = %activity.path, action = %activity.action, session = %entry.id, udp, "RTSP: session started");
+        self.connection.update(|details| details.counterpart = Some(entry.id));
+        entry.update(|details| {
+            details.counterpart = Some(self.connection.id);
+            details.transport = Some(transport);
+        });
+        entry.begin(activity);
+        self.entry = Some(entry);
+        if let (true, Some(ports)) = (udp, &self.context.udp) {
+            let expected = |setup: &Setup| match setup.transport {
+                Way::Udp { rtp, rtcp } => {
+                    let payload_type = types.get(setup.track).copied();
+                    Some(Expected { track: setup.track, ports: (rtp, rtcp), payload_type })
+                }
+                Way::Interleaved { .. } => None,
+            };
+            let expected: Vec<_> = setups.iter().filter_map(expected).collect();
+            self.udp = Some(ports.attach(remote.ip(), self.local, &expected));
+        }
+    }
+
+    /// The question to the authorizer.
+    fn question(&self, action: Action, path: StreamPath, access: &Access) -> AccessRequest {
+        AccessRequest {
+            action,
+            path,
+            remote: Pii(self.connection.remote.reveal().ip()),
+            credentials: credentials(access),
+            protocol: Protocol::Rtsp,
+        }
+    }
+
+    fn answer(&mut self, refusal: Refusal) -> Result<(), Ended> {
+        Ok(self.protocol.refuse(refusal, Instant::now())?)
+    }
+
+    fn refuse(&mut self, question: &AccessRequest, error: HubError) -> Result<(), Ended> {
+        let refusal = match error {
+            HubError::Denied(Denied::CredentialsNeeded | Denied::WrongCredentials) => {
+                Refusal::CredentialsNeeded { digest: self.context.hub.takes_proof(question) }
+            }
+            error => Refusal::Status(status(error)),
+        };
+        self.context.sessions.turned_away(error);
+        tracing::info!(path = %question.path, action = %question.action, %error, "RTSP: refused");
+        self.answer(refusal)
+    }
+
+    fn leave(&mut self) {
+        if let Some(entry) = &self.entry {
+            tracing::info!(path = self.path().as_deref(), session = %entry.id, "RTSP: left");
+            self.connection.update(|details| details.counterpart = None);
+        }
+        self.role = Role::Idle;
+        self.flowing = false;
+        self.entry = None;
+        self.activity = None;
+        self.udp = None;
+    }
+
+    fn packet(&mut self, track: usize, flow: Flow, packet: &bytes::Bytes, now: Instant) {
+        let (Role::Publish(ingest), Some(entry)) = (&mut self.role, &self.entry) else { return };
+        count(&entry.bytes_in, packet.len());
+        ingest.packet(track, flow, packet, now, &entry.rtp);
+    }
+
+    /// Takes a packet that came by UDP, and what is there behind it.
+    fn datagrams(&mut self, first: Datagram) {
+        let mut next = Some(first);
+        while let Some(Datagram { at, track, flow, bytes }) = next {
+            self.protocol.note_packet(at);
+            self.packet(track, flow, &bytes, at);
+            next = self.udp.as_mut().and_then(|(_, received)| received.try_recv().ok());
+        }
+        self.send_reports(Instant::now());
+    }
+
+    /// Tells a publisher how its packets arrive.
+    fn send_reports(&mut self, now: Instant) {
+        let (Role::Publish(ingest), Some(entry)) = (&mut self.role, &self.entry) else { return };
+        let mut lane = match &mut self.udp {
+            Some((ports, _)) => Lane::Udp(ports),
+            None => Lane::Tcp(&mut self.outbox),
+        };
+        while let Some((track, report)) = ingest.poll_report(now, &entry.rtp) {
+            if let Some(setup) = self.protocol.setups().find(|setup| setup.track == track) {
+                lane.report(track, setup.transport, &report, entry);
+            }
+        }
+    }
+
+    /// Writes a delivery and what is there behind it.
+    fn deliver(&mut self, first: Delivery) {
+        let (Role::Read(egress), Some(entry)) = (&mut self.role, &self.entry) else { return };
+        let mut lane = match &mut self.udp {
+            Some((ports, _)) => Lane::Udp(ports),
+            None => Lane::Tcp(&mut self.outbox),
+        };
+        let mut next = Some(first);
+        while let Some(delivery) = next {
+            match egress.write(delivery, &mut lane, entry) {
+                Step::Written => {}
+                Step::Dropped(frames) => {
+                    entry.frames_dropped.fetch_add(frames, Ordering::Relaxed);
+                    let path = entry.path();
+                    tracing::info!(
+                        path = path.as_ref().map(StreamPath::as_str),
+                        frames,
+                        "RTSP: reader too slow; skipped to a random access point"
+                    );
+                }
+                Step::Ended(reason) => {
+                    tracing::info!(path = entry.path().as_ref().map(StreamPath::as_str), %reason, "RTSP: stream ended");
+                    return self.protocol.end();
+                }
+                Step::Changed => {
+                    egress.goodbye(&mut lane, entry);
+                    let path = entry.path();
+                    tracing::info!(
+                        path = path.as_ref().map(StreamPath::as_str),
+                        "RTSP: a track changed; reader sent away"
+                    );
+                    return self.protocol.end();
+                }
+            }
+            next = egress.try_next();
+        }
+    }
+
+    fn report(&self, ended: &Ended) {
+        let counters = self.context.sessions.counters();
+        match ended {
+            Ended::Protocol(rtsp::Error::HandshakeTimeout) => {
+                count(&counters.handshake_timeouts, 1);
+                tracing::warn!("RTSP: connection closed: no PLAY or RECORD in time");
+            }
+            Ended::Protocol(error @ (rtsp::Error::IdleTimeout | rtsp::Error::SessionTimeout)) => {
+                tracing::info!(path = self.path().as_deref(), %error, "RTSP: connection closed");
+            }
+            Ended::Protocol(error) => {
+                count(&counters.protocol_errors, 1);
+                tracing::warn!(%error, "RTSP: connection closed");
+            }
+            ended => tracing::info!(path = self.path().as_deref(), %ended, "RTSP: session ended"),
+        }
+    }
+
+    fn path(&self) -> Option<String> {
+        self.entry.as_ref()?.path().map(|path| path.to_string())
+    }
+}
+
+/// What a player of `X_aac` expects.
+fn aac_only(wants: hub::Wants) -> hub::Wants {
+    hub::Wants { audio: vec![media::Codec::Aac], ..wants }
+}
+
+fn status(error: HubError) -> StatusCode {
+    match error {
+        HubError::NotFound => StatusCode::NotFound,
+        HubError::Denied(Denied::Busy) => StatusCode::ServiceUnavailable,
+        HubError::Denied(_) | HubError::Taken | HubError::FedHere => StatusCode::Forbidden,
+        _ => StatusCode::ServiceUnavailable,
+    }
+}
