@@ -6,7 +6,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gateway::rtmp::{Client, ClientError};
 use support::{EVERYBODY_HERE, Running, closed_after};

@@ -89,6 +89,14 @@ export function publish(file, url) {
   ]);
 }
 
+/** Publishes a file by RTSP (`tcp` or `udp`) in real time, from its beginning, until it is stopped. */
+export function publishRtsp(file, url, transport) {
+  return start('ffmpeg', [
+    ...QUIET,
+    ...['-re', '-i', file, '-c', 'copy', '-f', 'rtsp', '-rtsp_transport', transport, url],
+  ]);
+}
+
 /** Runs `use` with a new folder and removes it. */
 export async function inFolder(use) {
   const folder = await mkdtemp(join(tmpdir(), 'medley-e2e-'));

@@ -40,6 +40,8 @@ const PUBLISHERS = {
     return () => page.close();
   },
   'RTMP ffmpeg': (file) => every(({ rtmp }) => ffmpeg.publish(file, `${rtmp}/${PATH}`)),
+  'RTSP-TCP ffmpeg': (file) => every(({ rtsp }) => ffmpeg.publishRtsp(file, `${rtsp}/${PATH}`, 'tcp')),
+  'RTSP-UDP ffmpeg': (file) => every(({ rtsp }) => ffmpeg.publishRtsp(file, `${rtsp}/${PATH}`, 'udp')),
 };
 
 /** Starts a publisher for each server. */
@@ -49,11 +51,14 @@ function every(publish) {
 }
 
 const analysis = ['-analyzeduration', '2000000'];
+const rtsp = (transport) => ['-rtsp_transport', transport, '-timeout', '10000000', ...analysis];
 const http = ['-rw_timeout', '10000000', ...analysis];
 
 /** Readers that record: the URL, and ffmpeg's options for it. */
 const RECORDERS = {
   'RTMP ffmpeg': () => [`${servers[0].rtmp}/${PATH}`, http],
+  'RTSP-TCP ffmpeg': () => [`${servers[0].rtsp}/${PATH}`, rtsp('tcp')],
+  'RTSP-UDP ffmpeg': () => [`${servers[0].rtsp}/${PATH}`, rtsp('udp')],
   'FLV ffmpeg': () => [`${servers[0].http}/${PATH}.flv`, http],
   'LL-HLS ffmpeg': () => [`${servers[0].hls}/${PATH}/index.m3u8`, http],
   'fMP4-HLS ffmpeg': () => [`${servers[1].hls}/${PATH}/index.m3u8`, http],

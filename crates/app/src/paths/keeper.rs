@@ -327,5 +327,6 @@ const fn session_name(kind: SessionKind) -> &'static str {
 const fn source_name(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Rtmp => "rtmpSource",
+        Scheme::Rtsp => "rtspSource",
     }
 }
