@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use base64::prelude::{BASE64_STANDARD as STANDARD, Engine as _};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::files::Doubt;
@@ -18,7 +19,19 @@ fn folder(name: &str) -> PathBuf {
 fn made() -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    as_pem(&params, &key)
+}
+
+fn as_pem(params: &CertificateParams, key: &KeyPair) -> (String, String) {
+    let certificate = params.clone().self_signed(key).unwrap();
+    (pem("CERTIFICATE", certificate.der()), pem("PRIVATE KEY", &key.serialize_der()))
+}
+
+/// DER as PEM (RFC 7468 §3).
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn files_in(folder: &std::path::Path, certificate: &str, key: &str) -> Files {
@@ -70,8 +83,8 @@ fn an_expired_certificate_is_served_with_a_doubt() {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
-    let certificate = params.self_signed(&key).unwrap().pem();
-    let loaded = files_in(&folder, &certificate, &key.serialize_pem()).load().unwrap();
+    let (certificate, key) = as_pem(&params, &key);
+    let loaded = files_in(&folder, &certificate, &key).load().unwrap();
     let days = |days: u64| Duration::from_hours(24 * days);
     let end = loaded.not_after;
     assert_eq!(loaded.doubt(end + days(3)), Some(Doubt::Expired(3)));
