@@ -179,7 +179,7 @@ impl Shared {
         };
         match accepted {
             Ok(stream) => self.converse(stream, peer).await,
-            Err(error) => tracing::debug!(%error, "an HTTPS connection was closed"),
+            Err(error) => tracing::info!(%error, "an HTTPS connection was closed"),
         }
     }
 
