@@ -25,6 +25,8 @@ const FLAGS = [
   '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
   '--allow-loopback-in-peer-connection',
+  // A page that a test makes up comes from no network, and may ask nothing of another port of this machine else.
+  '--disable-features=LocalNetworkAccessChecks',
 ];
 
 const AUTOPLAY = '--autoplay-policy=no-user-gesture-required';
