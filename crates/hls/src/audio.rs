@@ -2,16 +2,24 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
+use bytes::Bytes;
 use media::aac::AudioConfig;
 use media::{CodecConfig, Frame, Rate, Timestamp, TrackInfo};
 
 use crate::fragments::Fragments;
 use crate::muxer::{Cut, PushError};
 use crate::targets::{Targets, frames_a_part};
+use crate::wallclock::Anchor;
 use crate::window::Window;
 
+/// How long a time without sound is filled with silence; after a longer one, time jumps.
+const MOST_SILENCE: Duration = Duration::from_secs(2);
+/// A silent frame of one channel (ISO/IEC 14496-3 §4.4.2.1): a single_channel_element whose `max_sfb` is 0, ID_END.
+const SILENT_MONO: &[u8] = &[0, 0, 0, 0b111];
+/// A silent frame of two: a channel_pair_element with a common window whose `max_sfb` is 0, ID_END.
+const SILENT_STEREO: &[u8] = &[0b0010_0001, 0, 0, 0, 0, 0b0001_1100];
 /// Ends of video segments that the sound has not reached.
 const MOST_CUTS: usize = 16;
 
@@ -112,7 +120,7 @@ impl AudioLane {
         &mut self,
         frame: &Frame,
         track: &Arc<TrackInfo>,
-        arrived: SystemTime,
+        anchor: &Anchor,
         silence: bool,
     ) -> Result<Option<Cut>, PushError> {
         let CodecConfig::Aac(config) = &track.config else { return Err(PushError::Codec(track.codec())) };
@@ -120,81 +128,95 @@ impl AudioLane {
         let at = frame.pts.to_rate(shape.rate).ticks();
         if let State::Waiting(window) = &mut self.state {
             if let Some(window) = window.take() {
-                self.state = State::Running(Fragments::new(window, Arc::clone(track), frame.pts, arrived)?);
+                self.state = State::Running(Fragments::new(window, Arc::clone(track), frame.pts, anchor)?);
                 self.next = at;
             }
             self.append(frame, shape)?;
             return Ok(None);
         }
-        let configured = self.fragments().is_some_and(|it| it.track().config == track.config);
-        let changed = self.reconfigure(track, shape)?;
+        let mut began = self.reconfigure(track, anchor, shape)?;
         if at < self.next - shape.tolerance() {
-            return Ok(changed);
+            return Ok(began);
         }
-        let hole = at > self.next + shape.tolerance();
-        let jumped = self.cut(at, hole, silence && configured, arrived, shape)?;
+        if at > self.next + shape.tolerance() {
+            let missing = Timestamp::new(at - self.next, shape.rate).to_duration().unwrap_or_default();
+            match silent(config).filter(|_| !silence && missing < MOST_SILENCE) {
+                Some(payload) => self.fill(at, &Frame { payload, ..frame.clone() }, anchor, shape)?,
+                None => began = self.jump(at, anchor, shape)?.or(began),
+            }
+        }
+        self.cut(anchor, shape)?;
         self.append(frame, shape)?;
-        Ok(changed.or(jumped))
+        Ok(began)
     }
 
     /// Goes on with other parameters, if they are others.
-    fn reconfigure(&mut self, track: &Arc<TrackInfo>, shape: Shape) -> Result<Option<Cut>, PushError> {
+    fn reconfigure(
+        &mut self,
+        track: &Arc<TrackInfo>,
+        anchor: &Anchor,
+        shape: Shape,
+    ) -> Result<Option<Cut>, PushError> {
         let State::Running(fragments) = &mut self.state else { return Ok(None) };
         if fragments.track().config == track.config {
             return Ok(None);
         }
         fragments.close(self.next)?;
         let at = Timestamp::new(self.next, fragments.rate());
-        fragments.reconfigure(Arc::clone(track))?;
+        fragments.reconfigure(Arc::clone(track), anchor)?;
         self.next = at.to_rate(shape.rate).ticks();
-        // Where the video has jumped already, this discontinuity is the one that follows.
-        let known = self.cuts.len();
-        self.cuts.retain(|cut| !cut.discontinuity);
-        Ok((self.cuts.len() == known).then_some(Cut { at, discontinuity: true }))
+        Ok(self.tell_unless_followed(at))
     }
 
-    /// Begins a new segment before the frame at `at`, if one is to begin.
-    fn cut(
-        &mut self,
-        at: i64,
-        hole: bool,
-        silence: bool,
-        arrived: SystemTime,
-        shape: Shape,
-    ) -> Result<Option<Cut>, PushError> {
+    /// Goes on at `at`, after a time without sound.
+    fn jump(&mut self, at: i64, anchor: &Anchor, shape: Shape) -> Result<Option<Cut>, PushError> {
         let State::Running(fragments) = &mut self.state else { return Ok(None) };
-        let from = if hole { at } else { self.next };
-        let middle = Timestamp::new(from + shape.samples / 2, shape.rate);
-        let mut followed = None;
+        fragments.close(self.next)?;
+        fragments.jump(at, anchor);
+        self.next = at;
+        Ok(self.tell_unless_followed(Timestamp::new(at, shape.rate)))
+    }
+
+    /// A discontinuity has been made: where the video has jumped already, it is the one that follows; else the video is to
+    /// follow this one.
+    fn tell_unless_followed(&mut self, at: Timestamp) -> Option<Cut> {
+        let known = self.cuts.len();
+        self.cuts.retain(|cut| !cut.discontinuity);
+        (self.cuts.len() == known).then_some(Cut { at, discontinuity: true })
+    }
+
+    /// Puts silence up to `at`.
+    fn fill(&mut self, at: i64, silence: &Frame, anchor: &Anchor, shape: Shape) -> Result<(), PushError> {
+        while at - self.next >= shape.samples / 2 {
+            self.cut(anchor, shape)?;
+            self.append(silence, shape)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a new segment before the next frame, if one is to begin.
+    fn cut(&mut self, anchor: &Anchor, shape: Shape) -> Result<(), PushError> {
+        let State::Running(fragments) = &mut self.state else { return Ok(()) };
+        let middle = Timestamp::new(self.next + shape.samples / 2, shape.rate);
+        let (mut follows, mut discontinuity) = (false, false);
         while let Some(cut) = self.cuts.pop_front_if(|cut| cut.at <= middle) {
-            followed = Some(Cut {
-                discontinuity: cut.discontinuity || followed.is_some_and(|it: Cut| it.discontinuity),
-                ..cut
-            });
+            follows = true;
+            discontinuity |= cut.discontinuity;
         }
-        let discontinuity = followed.is_some_and(|cut| cut.discontinuity);
-        if hole {
-            fragments.close(self.next)?;
-            fragments.jump(at, arrived, discontinuity || silence);
-            self.next = at;
-            let jumped = Cut { at: Timestamp::new(at, shape.rate), discontinuity: true };
-            return Ok((silence && !discontinuity).then_some(jumped));
-        }
-        if followed.is_some() {
+        if follows {
             fragments.close(self.next)?;
         }
-        let part = self.targets.audio_part;
         let first = fragments.window.complete_segments().next().is_none();
         let enough = match self.follows_video {
             true => first && self.hastens && !fragments.segment().is_zero(),
             false => fragments.segment() >= self.targets.segment,
         };
-        let full = !fragments.has_room(part, self.targets.bound, self.segment_max_bytes);
-        if followed.is_some() || (fragments.len() == 0 && (enough || full)) {
-            fragments.follow(arrived);
-            fragments.begin_segment(discontinuity);
+        let (part, bound) = (self.targets.audio_part, self.targets.bound);
+        let full = !fragments.has_room(part, bound, self.segment_max_bytes);
+        if follows || (fragments.len() == 0 && (enough || full)) {
+            fragments.begin_segment(anchor, discontinuity);
         }
-        Ok(None)
+        Ok(())
     }
 
     fn append(&mut self, frame: &Frame, shape: Shape) -> Result<(), PushError> {
@@ -214,5 +236,15 @@ impl AudioLane {
         fragments.close(self.next)?;
         fragments.window.end();
         Ok(())
+    }
+}
+
+/// A frame without sound, for configurations of one and two channels. Decoders of HE-AAC take it for one whose extension
+/// was lost.
+fn silent(config: &AudioConfig) -> Option<Bytes> {
+    match config.channel_configuration() {
+        1 => Some(Bytes::from_static(SILENT_MONO)),
+        2 => Some(Bytes::from_static(SILENT_STEREO)),
+        _ => None,
     }
 }

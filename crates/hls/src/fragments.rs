@@ -1,7 +1,7 @@
 //! Samples of one track on their way into parts.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use container::fmp4;
 use media::{Frame, Rate, Timestamp, TrackInfo};
@@ -18,7 +18,6 @@ pub(crate) struct Fragments {
     track: Arc<TrackInfo>,
     map: u32,
     sequence: u32,
-    anchor: Anchor,
     /// Where the part that grows begins, in ticks of the track's rate.
     start: i64,
     /// Frames of the part that grows; their decode times strictly increase from `start` on.
@@ -26,18 +25,17 @@ pub(crate) struct Fragments {
 }
 
 impl Fragments {
-    /// Begins with a segment at `start`, captured at `wallclock`.
+    /// Begins with a segment at `start`.
     pub(crate) fn new(
         mut window: Window,
         track: Arc<TrackInfo>,
         start: Timestamp,
-        wallclock: SystemTime,
+        anchor: &Anchor,
     ) -> Result<Self, PushError> {
         let map = window.add_init(fmp4::init_segment(&[&track])?);
         let start = start.to_rate(track.rate());
-        let anchor = Anchor::new(start, wallclock);
-        window.begin_segment(wallclock, Some(map), false);
-        Ok(Self { window, track, map, sequence: 0, anchor, start: start.ticks(), samples: Vec::new() })
+        window.begin_segment(anchor.at(start), Some(map), false);
+        Ok(Self { window, track, map, sequence: 0, start: start.ticks(), samples: Vec::new() })
     }
 
     pub(crate) const fn track(&self) -> &Arc<TrackInfo> {
@@ -113,30 +111,24 @@ impl Fragments {
     }
 
     /// Begins a segment where the part that grows begins, which has no frame yet.
-    pub(crate) fn begin_segment(&mut self, discontinuity: bool) {
+    pub(crate) fn begin_segment(&mut self, anchor: &Anchor, discontinuity: bool) {
         debug_assert!(self.samples.is_empty(), "a segment begins with a part");
-        let began = self.anchor.at(Timestamp::new(self.start, self.rate()));
+        let began = anchor.at(Timestamp::new(self.start, self.rate()));
         self.window.begin_segment(began, Some(self.map), discontinuity);
     }
 
-    /// Begins a segment at `start`, after a time without frames.
-    pub(crate) fn jump(&mut self, start: i64, arrived: SystemTime, discontinuity: bool) {
+    /// Goes on at `start`, after a time without frames; the segment that begins there is a discontinuity.
+    pub(crate) fn jump(&mut self, start: i64, anchor: &Anchor) {
         self.start = start;
-        self.follow(arrived);
-        self.begin_segment(discontinuity);
+        self.begin_segment(anchor, true);
     }
 
     /// Begins a segment with other parameters.
-    pub(crate) fn reconfigure(&mut self, track: Arc<TrackInfo>) -> Result<(), PushError> {
+    pub(crate) fn reconfigure(&mut self, track: Arc<TrackInfo>, anchor: &Anchor) -> Result<(), PushError> {
         self.map = self.window.add_init(fmp4::init_segment(&[&track])?);
         self.start = Timestamp::new(self.start, self.rate()).to_rate(track.rate()).ticks();
         self.track = track;
-        self.begin_segment(true);
+        self.begin_segment(anchor, true);
         Ok(())
-    }
-
-    /// Keeps dates near those of arrival: a frame at the growing part's start arrived at `arrived`.
-    pub(crate) fn follow(&mut self, arrived: SystemTime) {
-        self.anchor.follow(Timestamp::new(self.start, self.rate()), arrived);
     }
 }

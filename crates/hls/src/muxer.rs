@@ -16,6 +16,7 @@ use crate::playlist::{self, Directives, Report, Stated};
 use crate::targets::Targets;
 use crate::ts::TsLane;
 use crate::video::VideoLane;
+use crate::wallclock::Anchor;
 use crate::window::{There, Window};
 
 /// When no track has had frames for so long, time has jumped: the publisher was away.
@@ -120,8 +121,10 @@ pub struct Muxer {
     targets: Targets,
     cadence: Cadence,
     lanes: Lanes,
-    /// Where the newest frame of each kind ends, nearly.
+    /// Decode time of the newest frame of each kind.
     newest: [Option<Timestamp>; 2],
+    /// What segments are dated by; all renditions by the same, or players would find them apart.
+    anchor: Option<Anchor>,
 }
 
 #[derive(Debug)]
@@ -169,7 +172,7 @@ impl Muxer {
                     .then(|| Box::new(AudioLane::new(window(), targets, bytes, has(Kind::Video)))),
             }
         };
-        Ok(Self { instance, options, targets, cadence, lanes, newest: [None; 2] })
+        Ok(Self { instance, options, targets, cadence, lanes, newest: [None; 2], anchor: None })
     }
 
     /// Takes the next frame, which arrived at `arrived`; `track` are the parameters that decode it.
@@ -185,10 +188,14 @@ impl Muxer {
         let kind = track.kind();
         let silence = self.is_silent_before(frame.dts);
         let before = self.progress();
+        if silence {
+            self.anchor = None;
+        }
+        let anchor = &*self.anchor.get_or_insert(Anchor::new(frame.dts, arrived));
         match &mut self.lanes {
-            Lanes::MpegTs(lane) if lane.carries(kind) => lane.push(frame, track, arrived, silence)?,
+            Lanes::MpegTs(lane) if lane.carries(kind) => lane.push(frame, track, anchor, silence)?,
             Lanes::Fmp4 { video: Some(video), audio } if kind == Kind::Video => {
-                let cut = video.push(frame, track, arrived, silence)?;
+                let cut = video.push(frame, track, anchor, silence)?;
                 if let (Some(cut), Some(audio)) = (cut, audio) {
                     audio.follow(cut);
                 }
@@ -200,7 +207,7 @@ impl Muxer {
                 if begun == Some(None) {
                     return Ok(Pushed::default());
                 }
-                let cut = audio.push(frame, track, arrived, silence)?;
+                let cut = audio.push(frame, track, anchor, silence)?;
                 if let (Some(_), Some(video)) = (cut, video) {
                     video.owe_discontinuity();
                 }

@@ -45,6 +45,8 @@ struct Listed {
     number: u64,
     discontinuity: bool,
     map: String,
+    /// Milliseconds of the day.
+    date: u64,
     /// Microseconds and whether independent.
     parts: Vec<(u64, bool)>,
     /// Microseconds; 0 while it grows.
@@ -65,6 +67,13 @@ fn tag<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
 }
 
+/// Of the time of day in a date.
+fn milliseconds(date: &str) -> u64 {
+    let time: Vec<_> = date[11..].trim_end_matches('Z').split(':').collect();
+    let minutes = time[0].parse::<u64>().unwrap() * 60 + time[1].parse::<u64>().unwrap();
+    minutes * 60_000 + micros(time[2]) / 1_000
+}
+
 fn parse(text: &str) -> Vec<Listed> {
     let mut number = tag(text, "#EXT-X-MEDIA-SEQUENCE").unwrap().parse().unwrap();
     if let Some(skip) = tag(text, "#EXT-X-SKIP") {
@@ -75,6 +84,7 @@ fn parse(text: &str) -> Vec<Listed> {
         number,
         discontinuity: false,
         map: map.to_owned(),
+        date: 0,
         parts: vec![],
         duration: 0,
     };
@@ -85,6 +95,8 @@ fn parse(text: &str) -> Vec<Listed> {
         } else if let Some(rest) = line.strip_prefix("#EXT-X-MAP:") {
             map = attribute(rest, "URI").unwrap().to_owned();
             growing.map.clone_from(&map);
+        } else if let Some(date) = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:") {
+            growing.date = milliseconds(date);
         } else if let Some(rest) = line.strip_prefix("#EXT-X-PART:") {
             let duration = micros(attribute(rest, "DURATION").unwrap());
             growing.parts.push((duration, attribute(rest, "INDEPENDENT") == Some("YES")));
@@ -233,11 +245,15 @@ fn wallclock(at: Timestamp) -> SystemTime {
 fn check_segments(listed: &[Listed], target: u64, part_target: Option<u64>) {
     for (index, segment) in listed.iter().enumerate() {
         assert!((segment.duration + 500_000) / 1_000_000 * 1_000_000 <= target, "{segment:?}");
-        let Some(part_target) = part_target else { continue };
+        let part_target = part_target.unwrap_or(u64::MAX / 100);
         for (at, (duration, _)) in segment.parts.iter().enumerate() {
             assert!(*duration <= part_target, "{segment:?}");
             let last = at + 1 == segment.parts.len() && (segment.duration > 0 || index + 1 < listed.len());
             assert!(last || *duration * 100 >= part_target * 85, "{segment:?}, target {part_target}");
+        }
+        if let Some(next) = listed.get(index + 1).filter(|next| !next.discontinuity) {
+            let end = segment.date + segment.duration / 1_000;
+            assert!(next.date.abs_diff(end) <= 2, "the date of {next:?} after {segment:?}");
         }
         let sum: u64 = segment.parts.iter().map(|(duration, _)| duration).sum();
         let rounding = segment.parts.len() as u64;
@@ -402,6 +418,42 @@ fn a_publisher_that_was_away_goes_on_with_a_discontinuity_in_both() {
         let listed = parse(&bench.text(rendition));
         assert_eq!(listed.iter().filter(|it| it.discontinuity).count(), 1, "{rendition:?} {listed:#?}");
     }
+}
+
+#[test]
+fn times_without_pictures_are_filled_with_later_ones() {
+    let mut bench = Bench::new(Options::default(), cadence(33, 2_000));
+    // The network swallows 900 ms of a GOP; the next picture is a random access point.
+    bench.feed(thirty(0, 5_000), 2_000, 0);
+    bench.feed(thirty(5_900, 9_000), 2_000, 5_000);
+    bench.muxer.end().unwrap();
+    bench.look();
+    let samples = bench.samples(Rendition::Video);
+    assert!(samples.windows(2).all(|pair| pair[0].0 + pair[0].2 == pair[1].0), "no hole in decode times");
+    let shown: Vec<_> = samples.iter().map(|(_, pts, _)| pts / 90).collect();
+    let published: Vec<_> = thirty(0, 5_000).chain(thirty(5_900, 9_000)).collect();
+    assert!(shown.iter().zip(&published).all(|(shown, published)| (shown - published).abs() <= 1));
+    assert_eq!(shown.len(), published.len());
+    for segments in bench.seen.values() {
+        assert!(!segments.iter().any(|it| it.discontinuity), "{segments:#?}");
+    }
+}
+
+#[test]
+fn times_without_sound_are_filled_with_silence() {
+    let mut bench = Bench::with(Options::default(), Cadence::default(), false, true);
+    for index in (0..100).chain(130..300) {
+        let _ = bench.sound(Timestamp::new(index * 1_024, Rate::OPUS));
+    }
+    bench.muxer.end().unwrap();
+    let samples = bench.samples(Rendition::Audio);
+    assert_eq!(samples.len(), 300);
+    assert!(samples.windows(2).all(|pair| pair[0].0 + 1_024 == pair[1].0));
+    bench = Bench::with(Options::default(), Cadence::default(), false, true);
+    for index in (0..100).chain(300..400) {
+        let _ = bench.sound(Timestamp::new(index * 1_024, Rate::OPUS));
+    }
+    assert!(bench.seen["audio"].iter().any(|it| it.discontinuity), "four seconds are too many to fill");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Sound and pictures into segments of MPEG-TS.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use container::mpegts;
@@ -37,7 +37,6 @@ struct Growing {
     interval: Duration,
     independent: bool,
     bytes: BytesMut,
-    anchor: Anchor,
 }
 
 fn muxer(tracks: &[Arc<TrackInfo>]) -> Result<mpegts::Muxer, PushError> {
@@ -98,13 +97,13 @@ impl TsLane {
         &mut self,
         frame: &Frame,
         track: &Arc<TrackInfo>,
-        arrived: SystemTime,
+        anchor: &Anchor,
         silence: bool,
     ) -> Result<(), PushError> {
         self.note_parameters(track);
         self.discontinuity_due |= silence && self.growing.is_some();
         if track.kind() == self.leading() {
-            self.lead(frame, arrived)?;
+            self.lead(frame, anchor)?;
         }
         let Some(growing) = &mut self.growing else { return Ok(()) };
         // What is announced by the tables of the segment to come is not in the one that grows.
@@ -115,17 +114,17 @@ impl TsLane {
     }
 
     /// Begins and ends segments before a frame of the leading track.
-    fn lead(&mut self, frame: &Frame, arrived: SystemTime) -> Result<(), PushError> {
+    fn lead(&mut self, frame: &Frame, anchor: &Anchor) -> Result<(), PushError> {
         if self.growing.is_none() {
             if frame.random_access {
-                self.begin(Anchor::new(frame.dts, arrived), frame, arrived);
+                self.begin(frame, anchor);
             }
         } else if self.ends(frame) {
-            let anchor = self.finish(frame.dts).unwrap_or_else(|| Anchor::new(frame.dts, arrived));
+            self.finish(frame.dts);
             if self.discontinuity_due {
                 self.muxer = muxer(&self.tracks)?;
             }
-            self.begin(anchor, frame, arrived);
+            self.begin(frame, anchor);
         } else if let Some(growing) = &mut self.growing {
             growing.interval = frame.dts.minus(growing.newest).to_duration().unwrap_or(growing.interval);
             growing.newest = frame.dts;
@@ -159,24 +158,22 @@ impl TsLane {
         !elapsed.is_zero() && (enough || full || too_long)
     }
 
-    fn begin(&mut self, mut anchor: Anchor, frame: &Frame, arrived: SystemTime) {
-        anchor.follow(frame.dts, arrived);
+    fn begin(&mut self, frame: &Frame, anchor: &Anchor) {
         let discontinuity = std::mem::take(&mut self.discontinuity_due);
         self.window.begin_segment(anchor.at(frame.dts), None, discontinuity);
         let mut bytes = BytesMut::new();
         self.muxer.tables(&mut bytes);
         let interval = self.growing.as_ref().map_or(Duration::ZERO, |growing| growing.interval);
         let (start, independent) = (frame.dts, frame.random_access);
-        self.growing = Some(Growing { start, newest: start, interval, independent, bytes, anchor });
+        self.growing = Some(Growing { start, newest: start, interval, independent, bytes });
     }
 
     /// Puts the segment that grows, which ends at `end`, into the window.
-    fn finish(&mut self, end: Timestamp) -> Option<Anchor> {
-        let growing = self.growing.as_mut()?;
+    fn finish(&mut self, end: Timestamp) {
+        let Some(growing) = &mut self.growing else { return };
         let duration = end.minus(growing.start).to_duration().unwrap_or_default().min(self.targets.bound);
         let bytes = std::mem::take(&mut growing.bytes).freeze();
         self.window.push(Part { duration, independent: growing.independent, bytes });
-        Some(growing.anchor)
     }
 
     /// Ends the stream.

@@ -1,24 +1,29 @@
 //! Pictures into parts of one length, whatever the pictures' distances are.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use media::{Frame, Rate, Timestamp, TrackInfo};
 
 use crate::fragments::Fragments;
 use crate::muxer::{Cut, PushError};
 use crate::targets::Targets;
+use crate::wallclock::Anchor;
 use crate::window::Window;
 
 /// Intervals that tell when the next picture comes.
 const REMEMBERED: usize = 8;
+/// How long a time without pictures is filled with later ones; after a longer one, time jumps.
+const MOST_BEHIND: Duration = Duration::from_secs(2);
 
 /// The video track of an fMP4 variant.
 ///
 /// Parts lie on a grid: each spans exactly the part target from where the one before ended, and has the frames that are
 /// decoded in this span. The first sample of a part is decoded where the part begins, and shown when the publisher said.
 /// A part ends as soon as no further frame is expected in it, and at the latest when a frame comes that is beyond it. A
-/// frame that comes against expectation is decoded, and if need be shown, a few milliseconds late, in the next part.
+/// frame that comes against expectation is decoded, and if need be shown, a few milliseconds late, in the next part. Where
+/// no frame came for whole parts (a lost picture, and with it all up to the next random access point), each of them is
+/// given one of the next frames, to be decoded long before it is shown.
 #[derive(Debug)]
 pub(crate) struct VideoLane {
     targets: Targets,
@@ -90,20 +95,20 @@ impl VideoLane {
         &mut self,
         frame: &Frame,
         track: &Arc<TrackInfo>,
-        arrived: SystemTime,
+        anchor: &Anchor,
         silence: bool,
     ) -> Result<Option<Cut>, PushError> {
         let at = frame.dts.to_rate(Rate::VIDEO).ticks();
         self.distances.note(at);
         if let State::Waiting(window) = &mut self.state {
             if let (true, Some(window)) = (frame.random_access, window.take()) {
-                let fragments = Fragments::new(window, Arc::clone(track), frame.dts, arrived)?;
+                let fragments = Fragments::new(window, Arc::clone(track), frame.dts, anchor)?;
                 self.state = State::Running(fragments);
                 self.append(frame, at)?;
             }
             return Ok(None);
         }
-        let cut = self.cut(frame, at, track, arrived, silence)?;
+        let cut = self.cut(frame, at, track, anchor, silence)?;
         if !self.awaits_random_access {
             self.append(frame, at)?;
         }
@@ -116,35 +121,33 @@ impl VideoLane {
         frame: &Frame,
         at: i64,
         track: &Arc<TrackInfo>,
-        arrived: SystemTime,
+        anchor: &Anchor,
         silence: bool,
     ) -> Result<Option<Cut>, PushError> {
         let State::Running(fragments) = &mut self.state else { return Ok(None) };
         if at >= fragments.start() + self.part {
             fragments.close(fragments.start() + self.part)?;
         }
-        let hole = fragments.len() == 0 && at >= fragments.start() + self.part;
+        let behind = Timestamp::new(at - fragments.start(), Rate::VIDEO).to_duration().unwrap_or_default();
+        let jumps =
+            fragments.len() == 0 && behind >= self.targets.video_part && (silence || behind >= MOST_BEHIND);
         let changed = fragments.track().config != track.config;
-        self.discontinuity_due |= changed || (hole && silence);
-        let undecodable = changed || (hole && self.discontinuity_due);
-        self.awaits_random_access = (self.awaits_random_access || undecodable) && !frame.random_access;
+        self.discontinuity_due |= changed || jumps;
+        self.awaits_random_access = (self.awaits_random_access || changed || jumps) && !frame.random_access;
         let discontinuity = self.discontinuity_due && frame.random_access;
-        if self.awaits_random_access || !(hole || discontinuity || self.ends(frame, at)) {
+        if self.awaits_random_access || !(discontinuity || self.ends(frame, at)) {
             return Ok(None);
         }
         let State::Running(fragments) = &mut self.state else { return Ok(None) };
         if let Some(last) = fragments.last() {
             fragments.close(at.max(last + 1))?;
         }
-        match (hole, changed) {
-            (true, _) => fragments.jump(at, arrived, discontinuity),
-            (false, _) => {
-                fragments.follow(arrived);
-                fragments.begin_segment(discontinuity);
-            }
+        match jumps {
+            true => fragments.jump(at, anchor),
+            false => fragments.begin_segment(anchor, discontinuity),
         }
         if changed {
-            fragments.reconfigure(Arc::clone(track))?;
+            fragments.reconfigure(Arc::clone(track), anchor)?;
         }
         self.discontinuity_due &= !discontinuity;
         let at = Timestamp::new(fragments.start(), Rate::VIDEO);
@@ -186,7 +189,8 @@ impl VideoLane {
         }
         fragments.append(frame, dts);
         let end = fragments.start() + self.part;
-        if self.distances.shortest().is_some_and(|shortest| at + shortest + shortest / 4 >= end) {
+        let shortest = self.distances.shortest().unwrap_or(0);
+        if at + shortest + shortest / 4 >= end {
             fragments.close(end)?;
         }
         Ok(())

@@ -1,12 +1,9 @@
 //! Stream time and the time of day.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use media::Timestamp;
-
-/// How far the publisher's clock may run away from the time of day before new segments are dated anew.
-const DRIFT: Duration = Duration::from_secs(1);
 
 /// Which time of day a stream's time is.
 #[derive(Clone, Copy, Debug)]
@@ -30,15 +27,6 @@ impl Anchor {
             }
         };
         moved.unwrap_or(self.wallclock)
-    }
-
-    /// Takes a frame that arrived at `wallclock` for the anchor, if the present one is far off.
-    pub(crate) fn follow(&mut self, stream: Timestamp, wallclock: SystemTime) {
-        let expected = self.at(stream);
-        let apart = expected.duration_since(wallclock).unwrap_or_else(|earlier| earlier.duration());
-        if apart > DRIFT {
-            *self = Self::new(stream, wallclock);
-        }
     }
 }
 
@@ -70,6 +58,8 @@ fn civil(day: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -86,13 +76,10 @@ mod tests {
     }
 
     #[test]
-    fn an_anchor_moves_only_when_the_clocks_have_parted() {
+    fn an_anchor_dates_what_is_before_it_too() {
         let start = UNIX_EPOCH + Duration::from_secs(1_000);
-        let mut anchor = Anchor::new(Timestamp::from_millis(500), start);
+        let anchor = Anchor::new(Timestamp::from_millis(500), start);
         assert_eq!(anchor.at(Timestamp::from_millis(0)), start - Duration::from_millis(500));
-        anchor.follow(Timestamp::from_millis(1_500), start + Duration::from_millis(1_900));
         assert_eq!(anchor.at(Timestamp::from_millis(1_500)), start + Duration::from_secs(1));
-        anchor.follow(Timestamp::from_millis(2_500), start + Duration::from_secs(9));
-        assert_eq!(anchor.at(Timestamp::from_millis(2_500)), start + Duration::from_secs(9));
     }
 }
