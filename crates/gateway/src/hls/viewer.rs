@@ -59,6 +59,12 @@ impl Viewer {
     }
 }
 
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        tracing::info!(path = %self.path, session = %self.entry.id, "HLS: session ended");
+    }
+}
+
 /// All viewers, by their tokens.
 #[derive(Debug)]
 pub(super) struct Viewers {
