@@ -26,7 +26,11 @@ fn check_tells_what_a_good_file_would_do() {
            http     127.0.0.1:8080        TCP\n  \
            webrtc   0.0.0.0:8889          TCP\n  \
            ice      0.0.0.0:8189          UDP and TCP\n  \
-           off: https, rtmp, rtmps, rtsp, rtsps, hls, api, metrics\n\
+           rtsp     0.0.0.0:8554          TCP\n  \
+           rtp      0.0.0.0:8000          UDP\n  \
+           rtcp     0.0.0.0:8001          UDP\n  \
+           hls      0.0.0.0:8888          TCP\n  \
+           off: https, rtmp, rtmps, rtsps, api, metrics\n\
          Access:\n  \
            any (no password) from 127.0.0.0/8: publish nothing; read *\n"
     );

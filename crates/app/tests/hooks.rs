@@ -132,7 +132,8 @@ async fn commands_run_for_what_happens_to_a_stream_and_are_told_the_facts() {
             std::thread::sleep(Duration::from_millis(5));
         }
     };
-    let available = "available ward/3 3 [room%3Da%2520b%3Breboot] rtmpConn ID []";
+    let port = server.address("rtsp").unwrap().port();
+    let available = &format!("available ward/3 3 [room%3Da%2520b%3Breboot] rtmpConn ID [{port}]");
     lines(&[available]);
     let reader = read(&server, "ward/3?x=1").await.unwrap();
     let reads = "read ward/3 [x%3D1] rtmpConn ID";

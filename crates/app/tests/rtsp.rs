@@ -97,7 +97,7 @@ impl Client {
             ("RECORD", "", "", ""),
         ] {
             let answer = client.ask(method, track, headers, body);
-            assert!(answer.starts_with("RTSP/1.0 200 OK"), "{method}: {answer}");
+            assert!(answer.starts_with("RTSP/1.0 200 "), "{method}: {answer}");
         }
         client
     }
@@ -111,7 +111,7 @@ impl Client {
             ("PLAY", "", ""),
         ] {
             let answer = client.ask(method, track, headers, "");
-            assert!(answer.starts_with("RTSP/1.0 200 OK"), "{method}: {answer}");
+            assert!(answer.starts_with("RTSP/1.0 200 "), "{method}: {answer}");
         }
         client
     }

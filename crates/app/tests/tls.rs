@@ -78,7 +78,7 @@ fn start(name: &str) -> Secured {
     let port = "\"127.0.0.1:0\"";
     let config = format!(
         "public_hosts = [\"127.0.0.1\"]\n[listen]\nhttp = {port}\nhttps = {port}\nwebrtc = {port}\nice = {port}\n\
-         rtmp = {port}\nrtmps = {port}\n[tls]\ncertificate = \"{folder_text}/cert.pem\"\nkey = \"{folder_text}/key.pem\"\n\
+         rtmp = {port}\nrtmps = {port}\nrtsp = \"\"\nhls = \"\"\n[tls]\ncertificate = \"{folder_text}/cert.pem\"\nkey = \"{folder_text}/key.pem\"\n\
          listeners = [\"webrtc\"]\n[limits]\nhandshake_timeout_ms = 500\n[log]\nformat = \"json\"\n{}",
         EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread =")
     );

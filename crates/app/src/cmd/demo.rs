@@ -107,7 +107,7 @@ mod tests {
         let config = config(Ipv4Addr::LOCALHOST.into(), []).unwrap();
         let open = config.listen.listeners().into_iter().filter_map(|listener| listener.address);
         assert!(open.clone().all(|address| address.ip().is_loopback()));
-        assert_eq!(open.count(), 5);
+        assert_eq!(open.count(), 8);
         let [user] = config.users.as_slice() else { panic!("one door") };
         for (path, may) in [(DOCTOR, true), (PATIENT, true), ("other", false), ("doctorStream2", false)] {
             let path = StreamPath::new(path).unwrap();

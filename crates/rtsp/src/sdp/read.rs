@@ -345,9 +345,9 @@ mod tests {
         let Ok(Format::Mpeg4Generic { config, lengths }) = hbr else { panic!("{hbr:?}") };
         assert_eq!((config.rate(), config.channels(), lengths), (rate(48_000), 2, AuHeaderLengths::HBR));
         let latm = only(
-            "m=audio 0 RTP/AVP 96\na=rtpmap:96 MP4A-LATM/44100\na=fmtp:96 cpresent=0;config=40002420adca00\n",
+            "m=audio 0 RTP/AVP 96\na=rtpmap:96 MP4A-LATM/44100\na=fmtp:96 cpresent=0;config=400024203fc0\n",
         );
-        let config = Some(Bytes::from_static(&[0x40, 0, 0x24, 0x20, 0xad, 0xca, 0]));
+        let config = Some(Bytes::from_static(&[0x40, 0, 0x24, 0x20, 0x3f, 0xc0]));
         assert_eq!(latm, Ok(Format::Mp4aLatm { config, rate: rate(44_100) }));
         let opus = "m=audio 0 RTP/AVP 111\na=rtpmap:111 opus/48000/2\n";
         assert_eq!(only(opus), Ok(Format::Opus { channels: 1 }));

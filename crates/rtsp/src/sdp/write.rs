@@ -112,7 +112,7 @@ mod tests {
                 config: AudioConfig::lc(Rate::OPUS, 2).unwrap(),
                 lengths: AuHeaderLengths::HBR,
             },
-            Format::Mp4aLatm { config: Some(Bytes::from_static(&[0x40, 0, 0x24, 0x20])), rate },
+            Format::Mp4aLatm { config: Some(Bytes::from_static(&[0x40, 0, 0x24, 0x20, 0x3f, 0xc0])), rate },
             Format::Mp4aLatm { config: None, rate },
             Format::Opus { channels: 1 },
             Format::Opus { channels: 2 },
