@@ -1,4 +1,5 @@
 import type Hls from 'hls.js';
+import { SCRIPT } from './script';
 
 /** Something that plays a playlist in a video element. */
 export interface HlsPlayer {
@@ -28,6 +29,11 @@ const SETTINGS = {
   backBufferLength: 10,
   // What a stall has cost is caught up by playing a little faster.
   maxLiveSyncPlaybackRate: 1.1,
+  xhrSetup: (request: XMLHttpRequest): void => {
+    for (const [name, value] of Object.entries(SCRIPT)) {
+      request.setRequestHeader(name, value);
+    }
+  },
 };
 
 function byHlsJs(

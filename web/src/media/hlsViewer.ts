@@ -2,6 +2,7 @@ import { Backoff } from './backoff';
 import { authorization, type Credentials } from './credentials';
 import type { HlsPlayer, PlayHls } from './hlsPlayer';
 import { Observable } from './observable';
+import { SCRIPT } from './script';
 import type { SessionState, Trouble } from './session';
 
 /** How often to ask for somebody who is not there yet. */
@@ -110,7 +111,10 @@ export class HlsViewer {
 
   /** One player from the first request to its end; gives the reason of the end. */
   private async attempt(signal: AbortSignal): Promise<Trouble> {
-    const headers = this.credentials ? { authorization: authorization(this.credentials) } : {};
+    const headers = new Headers(SCRIPT);
+    if (this.credentials) {
+      headers.set('authorization', authorization(this.credentials));
+    }
     let status: number;
     try {
       status = (await fetch(this.url, { headers, signal })).status;

@@ -118,28 +118,26 @@ impl Hls {
         }
     }
 
-    /// Admits a viewer: who comes again with a session needs no credentials.
-    async fn admit(
-        self: &Arc<Self>,
-        caller: Caller,
-        path: StreamPath,
-    ) -> Result<(ReadPermit, Arc<Viewer>), Refusal> {
+    /// Asks whether somebody may watch.
+    async fn authorize(&self, caller: &Caller, path: &StreamPath) -> Result<ReadPermit, Refusal> {
         let access = caller.access(Action::Read, path.clone(), Protocol::Hls);
-        let permit = self.hub.permit_read(access).await.map_err(|error| self.turned_away(error))?;
-        let user = permit.user().cloned();
-        let viewer = self.viewers.admit(&path, || {
+        self.hub.permit_read(access).await.map_err(|error| self.turned_away(error))
+    }
+
+    /// Begins the session of somebody who may watch.
+    fn enter(&self, caller: Caller, permit: &ReadPermit) -> Result<Arc<Viewer>, Refusal> {
+        let (path, user) = (permit.path(), permit.user().cloned());
+        let viewer = self.viewers.admit(path, || {
             caller.enter(&self.sessions, SessionKind::Hls, (Action::Read, path.clone()), user)
         });
         let Some(viewer) = viewer else {
             count(&self.sessions.counters().refused, 1);
             tracing::warn!(limit = self.options.max_viewers, "HLS: too many viewers; refused one");
-            return Err(Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the server has as many viewers as it may",
-            ));
+            let detail = "the server has as many viewers as it may";
+            return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail));
         };
         tracing::info!(%path, session = %viewer.entry.id, "HLS: session started");
-        Ok((permit, viewer))
+        Ok(viewer)
     }
 
     fn turned_away(&self, error: HubError) -> Refusal {

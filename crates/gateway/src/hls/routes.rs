@@ -24,6 +24,8 @@ use crate::request::Caller;
 use crate::sessions::count;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
+/// What scripts add to their requests, by an old custom; our page does.
+const SCRIPT: &str = "x-requested-with";
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 const MULTIVARIANT: &str = "index.m3u8";
 /// How long a player waits for a stream's first segment.
@@ -68,7 +70,7 @@ pub async fn layer(State(hls): State<Arc<Hls>>, request: Request, next: Next) ->
         Method::GET | Method::HEAD => {
             let (parts, _) = request.into_parts();
             let answer = answer(&hls, stream, target, &parts).await;
-            answer.unwrap_or_else(|refusal| uncached(refusal.into_player_response()))
+            answer.unwrap_or_else(|refusal| refused_to(&parts.headers, refusal))
         }
         Method::OPTIONS => preflight(),
         _ => Refusal::method(METHODS),
@@ -87,14 +89,17 @@ pub async fn layer(State(hls): State<Arc<Hls>>, request: Request, next: Next) ->
 fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, range"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, range, x-requested-with"),
         (header::ACCESS_CONTROL_MAX_AGE, "600"),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// What is not there may be there in a moment.
-fn uncached(mut response: Response) -> Response {
+/// A script says that it is one, and gets no challenge over which a browser would put a window of its own. What is not
+/// there may be there in a moment.
+fn refused_to(headers: &HeaderMap, refusal: Refusal) -> Response {
+    let script = headers.contains_key(SCRIPT);
+    let mut response = if script { refusal.into_response() } else { refusal.into_player_response() };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -110,8 +115,15 @@ async fn answer(hls: &Arc<Hls>, stream: &str, target: Target, parts: &Parts) -> 
     match target {
         Target::Multivariant => multivariant(hls, path, viewer, parts).await,
         Target::File(FileName { instance, rendition, file: File::Playlist }) => {
-            let (_, viewer) = admitted(hls, path.clone(), viewer, parts).await?;
             let muxer = hls.muxer_of(&path, &instance).ok_or_else(gone)?;
+            let viewer = match viewer {
+                Some(viewer) => viewer,
+                None => {
+                    let caller = Caller::of(parts)?;
+                    let permit = hls.authorize(&caller, &path).await?;
+                    hls.enter(caller, &permit)?
+                }
+            };
             let directives = Directives::parse(parts.uri.query().unwrap_or_default());
             let directives =
                 directives.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
@@ -142,19 +154,14 @@ async fn multivariant(
     parts: &Parts,
 ) -> Result<Response, Refusal> {
     let variant = variant(parts.uri.query().unwrap_or_default(), hls.options.muxer.variant)?;
-    let known = viewer.is_some();
-    let (permit, viewer) = admitted(hls, path.clone(), viewer, parts).await?;
-    let muxer = match hls.muxer(&permit, variant).await {
-        Ok(muxer) => muxer,
-        Err(error) => {
-            if !known {
-                hls.viewers.forget(&viewer);
-            }
-            return Err(match error {
-                HubError::NotFound => error.into(),
-                error => hls.turned_away(error),
-            });
-        }
+    let (muxer, viewer) = match viewer {
+        Some(viewer) => match hls.muxer(&hls.hub.permit_own_read(path.clone()), variant).await {
+            Ok(muxer) => (muxer, viewer),
+            // It may be one that is sent for when somebody asks who may read.
+            Err(HubError::NotFound) => begin(hls, &path, variant, parts).await?,
+            Err(error) => return Err(hls.turned_away(error)),
+        },
+        None => begin(hls, &path, variant, parts).await?,
     };
     let query = format!("{NAME}={}", viewer.token);
     let text = waiting(hls, &viewer, &muxer, |muxer| muxer.multivariant(&query)).await?;
@@ -168,17 +175,17 @@ async fn multivariant(
     Ok(response)
 }
 
-/// The viewer whose session was shown, or a new one whose credentials are right.
-async fn admitted(
+/// The muxer of a stream, and the session of somebody whose credentials are right.
+async fn begin(
     hls: &Arc<Hls>,
-    path: StreamPath,
-    viewer: Option<Arc<Viewer>>,
+    path: &StreamPath,
+    variant: Variant,
     parts: &Parts,
-) -> Result<(hub::ReadPermit, Arc<Viewer>), Refusal> {
-    match viewer {
-        Some(viewer) => Ok((hls.hub.permit_own_read(path), viewer)),
-        None => hls.admit(Caller::of(parts)?, path).await,
-    }
+) -> Result<(Arc<Muxer>, Arc<Viewer>), Refusal> {
+    let caller = Caller::of(parts)?;
+    let permit = hls.authorize(&caller, path).await?;
+    let muxer = hls.muxer(&permit, variant).await.map_err(|error| hls.turned_away(error))?;
+    Ok((muxer, hls.enter(caller, &permit)?))
 }
 
 /// `?variant=` chooses what the configuration does not: a television beside the phones.

@@ -19,6 +19,9 @@ use crate::sessions::SessionEntry;
 pub(super) const NAME: &str = "session";
 /// Requests of one viewer that wait for news: a player has one for each playlist and each hinted part.
 const MOST_WAITING: usize = 16;
+/// A session that was begun and never used ends after this: requests for nothing but sessions would take the places of
+/// those who watch.
+const UNUSED: Duration = Duration::from_secs(10);
 /// Requests of one viewer in a second: parts of 50 ms make 80.
 const MOST_A_SECOND: u32 = 250;
 
@@ -39,6 +42,8 @@ struct Pace {
     /// The second that is counted.
     since: Instant,
     requests: u32,
+    /// Whether it has used its session at all.
+    stays: bool,
 }
 
 impl Viewer {
@@ -47,6 +52,7 @@ impl Viewer {
         let now = Instant::now();
         let mut pace = self.pace.lock();
         pace.last = now;
+        pace.stays = true;
         if now.duration_since(pace.since) >= Duration::from_secs(1) {
             (pace.since, pace.requests) = (now, 0);
         }
@@ -55,7 +61,9 @@ impl Viewer {
     }
 
     fn is_over(&self, idle: Duration) -> bool {
-        self.entry.kicked().now_or_never().is_some() || self.pace.lock().last.elapsed() >= idle
+        let pace = self.pace.lock();
+        let idle = if pace.stays { idle } else { idle.min(UNUSED) };
+        self.entry.kicked().now_or_never().is_some() || pace.last.elapsed() >= idle
     }
 }
 
@@ -95,7 +103,7 @@ impl Viewers {
             token: token.clone(),
             path: path.clone(),
             waiting: Semaphore::new(MOST_WAITING),
-            pace: Mutex::new(Pace { last: now, since: now, requests: 0 }),
+            pace: Mutex::new(Pace { last: now, since: now, requests: 0, stays: false }),
         });
         by_token.insert(token, Arc::clone(&viewer));
         Some(viewer)
@@ -110,11 +118,6 @@ impl Viewers {
             let viewer = by_token.get(token).filter(|viewer| viewer.path == *path)?;
             (!viewer.is_over(self.idle)).then(|| Arc::clone(viewer))
         })
-    }
-
-    /// Ends a session.
-    pub(super) fn forget(&self, viewer: &Viewer) {
-        self.by_token.lock().remove(&viewer.token);
     }
 
     /// Ends the sessions of those who ask for nothing any more, and of those who were kicked.
@@ -185,6 +188,7 @@ mod tests {
     fn idle_and_kicked_sessions_end_and_their_number_is_bounded() {
         let (viewers, sessions) = (Viewers::new(2, Duration::from_millis(50)), Sessions::default());
         let kicked = admit(&viewers, &sessions).unwrap();
+        kicked.requests();
         let busy = admit(&viewers, &sessions).unwrap();
         assert!(admit(&viewers, &sessions).is_none());
         kicked.entry.kick();
