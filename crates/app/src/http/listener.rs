@@ -338,6 +338,6 @@ mod tests {
         let begun = Instant::now();
         running.shutdown.cancel();
         running.task.await.unwrap();
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 }
