@@ -291,9 +291,9 @@ fn clients_that_speak_something_else_are_closed_and_counted() {
         assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1 200"));
         let failures = format!("medley_tls_handshake_failures_total{{listener=\"{listener}\"}}");
         // It is counted an instant after the connection is closed.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(5);
         while secured.metric(&failures) != 1 {
-            assert!(std::time::Instant::now() < deadline, "{listener}");
+            assert!(Instant::now() < deadline, "{listener}");
         }
     }
     // A TLS 1.2 ClientHello's first bytes, at the plain ports.
