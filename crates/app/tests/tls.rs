@@ -77,10 +77,12 @@ fn start(name: &str) -> Secured {
     certificate.install(&folder);
     let folder_text = folder.to_str().unwrap();
     let port = "\"127.0.0.1:0\"";
+    // A connection that waits for the renewed certificate is idle for longer than a stranger may be.
+    let patience = if name == "reload" { 20_000 } else { 2_000 };
     let config = format!(
         "public_hosts = [\"127.0.0.1\"]\n[listen]\nhttp = {port}\nhttps = {port}\nwebrtc = {port}\nice = {port}\n\
          rtmp = {port}\nrtmps = {port}\nrtsp = \"\"\nhls = \"\"\n[tls]\ncertificate = \"{folder_text}/cert.pem\"\nkey = \"{folder_text}/key.pem\"\n\
-         listeners = [\"webrtc\"]\n[limits]\nhandshake_timeout_ms = 2000\n[log]\nformat = \"json\"\n{}",
+         listeners = [\"webrtc\"]\n[limits]\nhandshake_timeout_ms = {patience}\n[log]\nformat = \"json\"\n{}",
         EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread =")
     );
     let server = Running::start_from(&format!("tls-{name}.toml"), &config, &["https", "webrtc", "rtmps"]);
