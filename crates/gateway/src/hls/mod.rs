@@ -1,7 +1,7 @@
 //! HLS: `/{path}/index.m3u8` and what its playlists name, for players of every kind.
 //!
-//! One muxer for each path and variant is a single reader of the hub ([`egress`]), there only while somebody asks for its
-//! files; who watches is a [`viewer`] with a session of their own.
+//! One muxer for each path and variant is a single reader of the hub (`egress`), there only while somebody asks for its
+//! files; who watches is a `viewer` with a session of their own.
 
 mod egress;
 mod file;
