@@ -8,47 +8,37 @@ import { startMedley } from '../lib/medley.mjs';
 import { bench } from '../lib/page.mjs';
 import { until } from '../lib/process.mjs';
 
-const PATH = 'ward/3';
 const SECONDS = 5;
 const script = (name) => new URL(`../node_modules/${name}`, import.meta.url).pathname;
 
-/** One server for each kind of HLS; the first serves all other readers too. */
-const VARIANTS = ['lowLatency', 'fmp4', 'mpegts'];
-let servers;
+let server;
 let browser;
+/** Of its own for each publisher: a reader who comes before the next one would begin with the one before. */
+let path;
 before(async () => {
-  const server = (variant) => startMedley({ extra: `[hls]\nvariant = "${variant}"\n` });
-  [browser, ...servers] = await Promise.all([launch({ scripts: true }), ...VARIANTS.map(server)]);
+  [browser, server] = await Promise.all([launch({ scripts: true }), startMedley()]);
 });
 after(async () => {
   await browser?.close();
-  await Promise.all(servers?.map((server) => server.close()) ?? []);
+  await server?.close();
 });
 
 /** Each gives a function that ends the publishing. */
 const PUBLISHERS = {
   'WHIP Chromium': async () => {
-    const { page } = await bench(browser, servers[0]);
-    await page.evaluate(
-      async (urls) => {
-        const { clockStream, whip, kept } = globalThis.medleyTest;
-        const stream = await clockStream();
-        kept.senders = await Promise.all(urls.map((url) => whip(url, stream)));
-      },
-      servers.map(({ http }) => `${http}/${PATH}/whip`),
-    );
+    const { page } = await bench(browser, server);
+    await page.evaluate(async (url) => {
+      const { clockStream, whip, kept } = globalThis.medleyTest;
+      kept.sender = await whip(url, await clockStream());
+    }, `${server.http}/${path}/whip`);
     return () => page.close();
   },
-  'RTMP ffmpeg': (file) => every(({ rtmp }) => ffmpeg.publish(file, `${rtmp}/${PATH}`)),
-  'RTSP-TCP ffmpeg': (file) => every(({ rtsp }) => ffmpeg.publishRtsp(file, `${rtsp}/${PATH}`, 'tcp')),
-  'RTSP-UDP ffmpeg': (file) => every(({ rtsp }) => ffmpeg.publishRtsp(file, `${rtsp}/${PATH}`, 'udp')),
+  'RTMP ffmpeg': (file) => stopping(ffmpeg.publish(file, `${server.rtmp}/${path}`)),
+  'RTSP-TCP ffmpeg': (file) => stopping(ffmpeg.publishRtsp(file, `${server.rtsp}/${path}`, 'tcp')),
+  'RTSP-UDP ffmpeg': (file) => stopping(ffmpeg.publishRtsp(file, `${server.rtsp}/${path}`, 'udp')),
 };
 
-/** Starts a publisher for each server. */
-function every(publish) {
-  const publishers = servers.map(publish);
-  return () => Promise.all(publishers.map((publisher) => publisher.stop('SIGINT')));
-}
+const stopping = (publisher) => () => publisher.stop('SIGINT');
 
 const analysis = ['-analyzeduration', '2000000'];
 const rtsp = (transport) => ['-rtsp_transport', transport, '-timeout', '10000000', ...analysis];
@@ -56,13 +46,13 @@ const http = ['-rw_timeout', '10000000', ...analysis];
 
 /** Readers that record: the URL, and ffmpeg's options for it. */
 const RECORDERS = {
-  'RTMP ffmpeg': () => [`${servers[0].rtmp}/${PATH}`, http],
-  'RTSP-TCP ffmpeg': () => [`${servers[0].rtsp}/${PATH}`, rtsp('tcp')],
-  'RTSP-UDP ffmpeg': () => [`${servers[0].rtsp}/${PATH}`, rtsp('udp')],
-  'FLV ffmpeg': () => [`${servers[0].http}/${PATH}.flv`, http],
-  'LL-HLS ffmpeg': () => [`${servers[0].hls}/${PATH}/index.m3u8`, http],
-  'fMP4-HLS ffmpeg': () => [`${servers[1].hls}/${PATH}/index.m3u8`, http],
-  'TS-HLS ffmpeg': () => [`${servers[2].hls}/${PATH}/index.m3u8`, http],
+  'RTMP ffmpeg': () => [`${server.rtmp}/${path}`, http],
+  'RTSP-TCP ffmpeg': () => [`${server.rtsp}/${path}`, rtsp('tcp')],
+  'RTSP-UDP ffmpeg': () => [`${server.rtsp}/${path}`, rtsp('udp')],
+  'FLV ffmpeg': () => [`${server.http}/${path}.flv`, http],
+  'LL-HLS ffmpeg': () => [`${server.hls}/${path}/index.m3u8`, http],
+  'fMP4-HLS ffmpeg': () => [`${server.hls}/${path}/index.m3u8?variant=fmp4`, http],
+  'TS-HLS ffmpeg': () => [`${server.hls}/${path}/index.m3u8?variant=mpegts`, http],
 };
 
 async function records([url, options], folder, name) {
@@ -91,25 +81,25 @@ const PLAYERS = {
       const { whep, listen, kept } = globalThis.medleyTest;
       const reader = await whep(url);
       kept.player = { ...reader, sound: await listen(reader.stream) };
-    }, `${servers[0].http}/${PATH}/whep`),
+    }, `${server.http}/${path}/whep`),
   'FLV mpegts.js': async (page) => {
     await page.addScriptTag({ path: script('mpegts.js/dist/mpegts.js') });
     await page.evaluate(async (url) => {
       const { playFlv, kept } = globalThis.medleyTest;
       kept.player = await playFlv(url);
-    }, `${servers[0].http}/${PATH}.flv`);
+    }, `${server.http}/${path}.flv`);
   },
   'LL-HLS hls.js': async (page) => {
     await page.addScriptTag({ path: script('hls.js/dist/hls.min.js') });
     await page.evaluate(async (url) => {
       const { playHls, kept } = globalThis.medleyTest;
       kept.player = await playHls(url);
-    }, `${servers[0].hls}/${PATH}/index.m3u8`);
+    }, `${server.hls}/${path}/index.m3u8`);
   },
 };
 
 async function plays(begin, name) {
-  const { page } = await bench(browser, servers[0]);
+  const { page } = await bench(browser, server);
   const begun = performance.now();
   await begin(page);
   const seen = await page.evaluate(async (seconds) => {
@@ -139,18 +129,15 @@ async function plays(begin, name) {
   assert.ok(took < SECONDS + 8, `${name}: ${took} s for ${SECONDS}`);
 }
 
-for (const [from, publish] of Object.entries(PUBLISHERS)) {
+for (const [number, [from, publish]] of Object.entries(PUBLISHERS).entries()) {
   describe(from, () => {
     let stop;
     before(async () => {
+      path = `ward/${number}`;
       stop = await publish(await ffmpeg.clip({ rate: 48000, channels: 2 }));
-      await Promise.all(
-        servers.map((server) =>
-          until(async () => (await fetch(`${server.http}/${PATH}.flv`, { method: 'HEAD' })).ok, {
-            what: 'the stream',
-          }),
-        ),
-      );
+      await until(async () => (await fetch(`${server.http}/${path}.flv`, { method: 'HEAD' })).ok, {
+        what: 'the stream',
+      });
     });
     after(() => stop());
     // Recorders run side by side; players one by one, since two cores also draw and encode.
