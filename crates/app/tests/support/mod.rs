@@ -52,7 +52,8 @@ impl Running {
         Self::start_from(name, &format!("{ANY_PORT}{users}"), &["http", "rtmp", "rtsp"])
     }
 
-    /// Starts it with the configuration `text` and waits until `listeners` listen.
+    /// Starts it with the configuration `text` and waits until `listeners` listen and everything is served, which is an
+    /// instant after the log says "listening".
     pub(crate) fn start_from(name: &str, text: &str, listeners: &[&str]) -> Self {
         let path = file(name, text);
         let mut child =
@@ -65,6 +66,10 @@ impl Running {
                 let word = |key: &str| line[key].as_str().unwrap().to_owned();
                 running.addresses.push((word("listener"), word("address").parse().unwrap()));
             }
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while running.address("http").is_some() && running.get("/healthz").contains("\"starting\"") {
+            assert!(Instant::now() < deadline, "still starting");
         }
         running
     }
@@ -80,18 +85,11 @@ impl Running {
     }
 
     pub(crate) fn get(&self, path: &str) -> String {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            let mut stream = TcpStream::connect(self.address("http").unwrap()).unwrap();
-            write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            // The log says "listening" an instant before everything is served.
-            if !answer.contains("\"starting\"") {
-                return answer;
-            }
-            assert!(Instant::now() < deadline, "still starting");
-        }
+        let mut stream = TcpStream::connect(self.address("http").unwrap()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     pub(crate) fn signal(&self, signal: &str) {
