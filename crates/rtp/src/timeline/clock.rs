@@ -16,6 +16,12 @@ const LATEST: i64 = 10_000_000_000;
 const PLAUSIBLE: i64 = 1_000_000_000;
 /// Corrections at most 0.5 % of the elapsed media time: inaudible, and a 60 ms error is gone after 12 s.
 const MAX_SLEW_DIVISOR: i64 = 200;
+/// Reports that come this soon after a track's first packet, in ns of media time, put it right at once: nobody has
+/// watched for long enough to notice. ffmpeg reports before its first packet, but over UDP the two come by different
+/// ports and in any order; slewed, pictures that were sent before their sound were early for 12 s.
+const YOUNG: i64 = 1_000_000_000;
+/// What is not worth a step in ns: half of what arrivals on a good network differ by.
+const SMALL: i64 = 5_000_000;
 /// An error shrinks by 1/e in this time (ns of media time), so that 100 ppm of drift settle at 0.5 ms.
 const SLEW_TIME: i64 = 5_000_000_000;
 
@@ -158,7 +164,9 @@ impl StreamClock {
         };
         let error = target - base;
         // A packet ahead of the line proves at once that the line is late; a late one proves nothing for itself.
-        if error < -STEP || (error > STEP && (by_reports || clock.settled())) {
+        let far = error < -STEP || (error > STEP && (by_reports || clock.settled()));
+        let early = by_reports && clock.age(ticks) < YOUNG && error.abs() > SMALL;
+        if far || early {
             return self.step();
         }
         let elapsed = clock.advance(ticks).min(SLEW_TIME);

@@ -9,8 +9,8 @@
 //! | nothing but arrivals | the fastest packets of the last 5 to 10 s: they show the path's fixed delay |
 //! | reports of both tracks, plausible | audio: as above; video: audio, by the capture times of the reports |
 //!
-//! Corrections are slewed (at most 5 ms a second), never stepped, unless a track is off by more than 200 ms: then all
-//! tracks move together and forward, so that no timestamp is given twice.
+//! Corrections are slewed (at most 5 ms a second), never stepped, unless a track is off by more than 200 ms or reports
+//! come in the first second: then all tracks move together and forward, so that no timestamp is given twice.
 
 mod clock;
 mod track;

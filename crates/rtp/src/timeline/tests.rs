@@ -210,6 +210,24 @@ fn rule_12_reports_before_the_first_packets_put_the_tracks_together_at_once() {
 }
 
 #[test]
+fn rule_12_reports_that_the_first_packets_overtook_put_the_tracks_together_at_once() {
+    for wait in [0.02, 0.5] {
+        let mut sender = Sender::new();
+        for line in &mut sender.lines {
+            line.report_error = Some(0.0);
+        }
+        sender.lines[0].path = 0.1;
+        sender.run(0.0, wait, 0.0);
+        assert!((sender.offset(wait) + 80.0).abs() < 1.0, "by arrival: {} ms", sender.offset(wait));
+        sender.report(0, wait);
+        sender.report(1, wait);
+        sender.run(wait, wait + 0.1, 0.0);
+        let offset = sender.offset(wait + 0.1);
+        assert!(offset.abs() < 5.0, "{offset} ms after the reports");
+    }
+}
+
+#[test]
 fn rule_7_a_source_that_begins_anew_a_little_earlier_is_placed_where_it_arrives() {
     let mut sender = Sender::new();
     sender.run(0.0, 20.0, 0.0);

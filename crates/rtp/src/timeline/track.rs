@@ -21,6 +21,8 @@ pub(super) struct TrackClock {
     ticks: Option<i64>,
     /// What to add to the media time, in units of 2^-16 ticks; `None` before the first packet.
     pub(super) base: Option<i64>,
+    /// The unwrapped timestamp that the track began with.
+    first: i64,
     /// The highest unwrapped timestamp that was mapped.
     highest: i64,
     /// The latest position given out, in ticks of the timeline.
@@ -47,6 +49,7 @@ impl TrackClock {
             audio,
             ticks: None,
             base: None,
+            first: 0,
             highest: i64::MIN,
             latest: None,
             fastest: [None; 2],
@@ -105,6 +108,11 @@ impl TrackClock {
         if self.highest == i64::MIN { 0 } else { self.nanos((ticks - self.highest).max(0)) }
     }
 
+    /// Media time in ns from the track's first packet to `ticks`.
+    pub(super) fn age(&self, ticks: i64) -> i64 {
+        self.nanos(ticks.saturating_sub(self.first))
+    }
+
     /// Takes note of a packet that took `delay` = arrival − media time.
     pub(super) fn observe(&mut self, arrival: i64, delay: i64) {
         if arrival >= self.window_ends {
@@ -128,6 +136,7 @@ impl TrackClock {
     /// A timestamp from another source (SSRC change, restarted encoder): nothing that was learnt holds.
     pub(super) fn restart(&mut self, rtp_ticks: i64) {
         self.ticks = Some(rtp_ticks);
+        self.first = rtp_ticks;
         self.highest = i64::MIN;
         self.fastest = [None; 2];
         self.report = None;
