@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { run, start } from './process.mjs';
 
 const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'medley', 'clips');
+const COPY = ['-c', 'copy'];
 const QUIET = ['-nostdin', '-hide_banner', '-loglevel', 'error'];
 
 /** The strip of blocks of inpage.js, drawn by ffmpeg: the number of the picture instead of the time. */
@@ -107,10 +108,15 @@ export async function inFolder(use) {
   }
 }
 
-/** Records `seconds` of a URL byte by byte (nothing is decoded or stamped anew). */
-export async function record(url, file, seconds, { ms = (seconds + 20) * 1000, options } = {}) {
+/** Records `seconds` of a URL byte by byte (nothing is decoded or stamped anew, unless `codecs` says so). */
+export async function record(
+  url,
+  file,
+  seconds,
+  { ms = (seconds + 20) * 1000, options, codecs = COPY } = {},
+) {
   const args = [...QUIET, ...(options ?? ['-rw_timeout', '10000000', '-analyzeduration', '2000000'])];
-  await run('ffmpeg', [...args, '-i', url, '-t', `${seconds}`, '-c', 'copy', '-y', file], { ms });
+  await run('ffmpeg', [...args, '-i', url, '-t', `${seconds}`, ...codecs, '-y', file], { ms });
 }
 
 /**
@@ -118,7 +124,19 @@ export async function record(url, file, seconds, { ms = (seconds + 20) * 1000, o
  * join are a millisecond apart, which in frames of 1/30 s would be one time for all.
  */
 export async function decodeErrors(file) {
-  const args = ['-err_detect', 'explode', '-i', file, '-enc_time_base', '-1', '-f', 'null', '-'];
+  const args = [
+    '-err_detect',
+    'explode',
+    '-i',
+    file,
+    '-fps_mode',
+    'passthrough',
+    '-enc_time_base',
+    '-1',
+    '-f',
+    'null',
+    '-',
+  ];
   const text = await run('ffmpeg', [...QUIET, ...args]).catch((error) => error.message);
   return text.split('\n').filter((line) => line.trim() !== '');
 }
