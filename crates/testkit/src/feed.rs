@@ -27,7 +27,7 @@ impl SendLog {
 /// What a publisher sends, and when.
 #[derive(Debug)]
 pub struct Feed {
-    pictures: Pictures,
+    pictures: Option<Pictures>,
     sounds: Option<Sounds>,
     start: Instant,
     sent: Option<SendLog>,
@@ -36,7 +36,12 @@ pub struct Feed {
 impl Feed {
     /// Begins after `delay`, so that several feeds do not beat in step.
     pub fn new(pictures: Pictures, sounds: Option<Sounds>, delay: Duration) -> Self {
-        Self { pictures, sounds, start: Instant::now() + delay, sent: None }
+        Self { pictures: Some(pictures), sounds, start: Instant::now() + delay, sent: None }
+    }
+
+    /// Sound alone.
+    pub fn of_sound(sounds: Sounds) -> Self {
+        Self { pictures: None, sounds: Some(sounds), start: Instant::now(), sent: None }
     }
 
     /// Notes when each packet of sound is sent.
@@ -48,7 +53,8 @@ impl Feed {
 
     /// The tracks.
     pub fn tracks(&self) -> Vec<TrackInfo> {
-        std::iter::once(Pictures::track()).chain(self.sounds.as_ref().map(Sounds::track)).collect()
+        let pictures = self.pictures.as_ref().map(|_| Pictures::track());
+        pictures.into_iter().chain(self.sounds.as_ref().map(Sounds::track)).collect()
     }
 
     /// Begins anew from now on: connecting took its time.
@@ -58,20 +64,28 @@ impl Feed {
 
     /// When the next frame is due.
     pub fn due(&self) -> Instant {
-        let sound = self.sounds.as_ref().map_or(u64::MAX, Sounds::due_micros);
-        self.start + Duration::from_micros(sound.min(self.pictures.due_micros()))
+        let (picture, sound) = self.due_micros();
+        self.start + Duration::from_micros(sound.min(picture))
+    }
+
+    /// The next picture and the next sound, in microseconds from the start; never where there are none.
+    fn due_micros(&self) -> (u64, u64) {
+        let picture = self.pictures.as_ref().map_or(u64::MAX, Pictures::due_micros);
+        (picture, self.sounds.as_ref().map_or(u64::MAX, Sounds::due_micros))
     }
 
     /// The next frame, made now.
     pub fn take(&mut self) -> (Kind, Frame) {
-        match &mut self.sounds {
-            Some(sounds) if sounds.due_micros() <= self.pictures.due_micros() => {
+        let (picture, sound) = self.due_micros();
+        match (&mut self.pictures, &mut self.sounds) {
+            (Some(pictures), _) if picture < sound => (Kind::Video, pictures.make()),
+            (_, Some(sounds)) => {
                 if let Some(sent) = &self.sent {
                     sent.push(stamp::nanos());
                 }
                 (Kind::Audio, sounds.make())
             }
-            _ => (Kind::Video, self.pictures.make()),
+            (_, None) => unreachable!("a feed has pictures or sound, and what it has not is never due"),
         }
     }
 }

@@ -16,12 +16,18 @@ const IDR_WEIGHT: u32 = 6;
 /// The track of the pictures.
 pub const TRACK: TrackId = TrackId(1);
 
-/// A source of pictures: 640x480, baseline, 30 a second, a GOP of 2 s, no B-frames.
+/// A source of pictures: 640x480, baseline, 30 a second, no B-frames; a GOP of 2 s.
 #[derive(Debug)]
 pub struct Pictures {
     idr: Bytes,
     other: Bytes,
     next: u32,
+    /// Pictures from one random access point to the next, over and over.
+    gops: &'static [u32],
+    /// How many random access points there were.
+    begun: usize,
+    /// The number of the next one.
+    next_idr: u32,
 }
 
 impl Pictures {
@@ -30,7 +36,20 @@ impl Pictures {
         let gop_bytes = bps / 8 * GOP / FRAME_RATE;
         let other = gop_bytes / (GOP - 1 + IDR_WEIGHT);
         // first_mb 0, I (7) or P (5), PPS 0: ue(v) codes of §7.3.3.
-        Self { idr: slice(0x65, 0x88, other * IDR_WEIGHT), other: slice(0x41, 0x9a, other), next: 0 }
+        Self {
+            idr: slice(0x65, 0x88, other * IDR_WEIGHT),
+            other: slice(0x41, 0x9a, other),
+            next: 0,
+            gops: &[GOP],
+            begun: 0,
+            next_idr: 0,
+        }
+    }
+
+    /// The same with random access points at no regular distance, as browsers make them: when somebody asks.
+    #[must_use]
+    pub fn irregular(self) -> Self {
+        Self { gops: &[60, 17, 143, 8, 95, 31], ..self }
     }
 
     /// The parameters of all such pictures.
@@ -48,7 +67,11 @@ impl Pictures {
     pub fn make(&mut self) -> Frame {
         let number = self.next;
         self.next += 1;
-        let random_access = number.is_multiple_of(GOP);
+        let random_access = number == self.next_idr;
+        if random_access {
+            self.next_idr += self.gops[self.begun % self.gops.len()];
+            self.begun += 1;
+        }
         let slice = if random_access { &self.idr } else { &self.other };
         let ticks = i64::from(number) * i64::from(Rate::VIDEO.hz() / FRAME_RATE);
         let pts = Timestamp::new(ticks, Rate::VIDEO);
@@ -134,6 +157,13 @@ mod tests {
         assert_eq!(gop.iter().filter(|frame| frame.random_access).count(), 1);
         assert!(gop[0].random_access && gop[0].payload.len() > 40_000);
         assert_eq!(pictures.due_micros(), 2_000_000);
+    }
+
+    #[test]
+    fn irregular_random_access_points_come_at_their_distances() {
+        let mut pictures = Pictures::new(1_000_000).irregular();
+        let found: Vec<usize> = (0..360).filter(|_| pictures.make().random_access).collect();
+        assert_eq!(found, [0, 60, 77, 220, 228, 323, 354]);
     }
 
     #[test]

@@ -10,9 +10,10 @@ use media::{CodecConfig, Frame, Kind, Pii, TrackInfo};
 use rtp::Payloads;
 use rtp::h264::Packetizer;
 use tokio::net::UdpSocket;
+pub use webrtc::Certificate;
 use webrtc::{
-    Address, Certificate, Config, Credentials, Event, IceMode, Outgoing, Output, Peer, Proto, Publisher,
-    Role, Subscriber, client,
+    Address, Config, Credentials, Event, IceMode, Outgoing, Output, Peer, Proto, Publisher, Role, Subscriber,
+    client,
 };
 
 use crate::feed::Feed;

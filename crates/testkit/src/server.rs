@@ -78,10 +78,18 @@ impl Medley {
     /// # Errors
     /// If it does not serve within ten seconds; with what it logged.
     pub async fn start(binary: &Path, core: Option<usize>) -> Result<Self> {
+        Self::start_with(binary, core, "").await
+    }
+
+    /// The same with the tables `more` in its configuration.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_with(binary: &Path, core: Option<usize>, more: &str) -> Result<Self> {
         let folder = Folder::new()?;
         let ports = free_ports::<7>()?;
         let (file, log) = (folder.file("medley.toml")?, folder.file("log")?);
-        fs::write(&file, config(&folder.file("data")?, ports))?;
+        fs::write(&file, config(&folder.file("data")?, ports) + more)?;
         let begun = Instant::now();
         let process = Process::start(binary, &["serve", "--config", &file], core, File::create(&log)?)?;
         let [http, _, _, rtmp, rtsp, _, _] = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));

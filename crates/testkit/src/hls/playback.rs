@@ -34,6 +34,15 @@ impl Playback {
         arrived
     }
 
+    /// Notes sound with this presentation time that arrived at `arrived`. It has no clock of its own: where it is not there
+    /// in time, the pictures wait for it. What comes before the first picture is not waited for, and what belongs before it
+    /// is never heard.
+    pub fn hear(&mut self, pts: Timestamp, arrived: u64) {
+        if self.anchor.is_some_and(|(start, _)| pts.minus(start).ticks() >= 0) {
+            self.show(pts, arrived);
+        }
+    }
+
     /// How often it had to wait, and how long together.
     pub const fn stalls(&self) -> (u64, Duration) {
         (self.stalls, self.stalled)
@@ -61,5 +70,19 @@ mod tests {
         assert_eq!(show(5_080, 200), (200, 1), "20 ms late");
         assert_eq!(show(5_120, 200), (240, 1));
         assert_eq!(playback.stalls().1, Duration::from_millis(20));
+    }
+
+    #[test]
+    fn pictures_wait_for_sound_that_is_late_but_not_for_sound_from_before_them() {
+        let mut playback = Playback::new();
+        let (ms, at) = (1_000_000, Timestamp::from_millis);
+        playback.hear(at(4_990), 90 * ms);
+        assert_eq!(playback.show(at(5_000), 100 * ms), 100 * ms);
+        playback.hear(at(4_990), 110 * ms);
+        playback.hear(at(5_010), 110 * ms);
+        assert_eq!(playback.stalls().0, 0);
+        playback.hear(at(5_030), 150 * ms);
+        assert_eq!(playback.stalls(), (1, Duration::from_millis(20)));
+        assert_eq!(playback.show(at(5_040), 120 * ms), 160 * ms);
     }
 }

@@ -56,6 +56,7 @@ pub enum Event {
 /// alternative audio that it names.
 #[derive(Debug)]
 pub struct Player {
+    session: Session,
     events: mpsc::Receiver<Result<Event>>,
     _tasks: JoinSet<()>,
 }
@@ -91,7 +92,12 @@ impl Player {
                 }
             });
         }
-        Ok(Self { events, _tasks: tasks })
+        Ok(Self { session, events, _tasks: tasks })
+    }
+
+    /// Bytes of playlists and media that came so far.
+    pub fn received(&self) -> u64 {
+        self.session.received()
     }
 
     /// What comes next.

@@ -1,6 +1,7 @@
 //! The requests of one player: redirects and cookies, one connection for playlists and one for media.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,16 +19,23 @@ pub(super) struct Session {
     server: SocketAddr,
     /// Names and values.
     cookies: Arc<Mutex<Vec<(String, String)>>>,
+    /// Bytes of all bodies.
+    received: Arc<AtomicU64>,
 }
 
 impl Session {
     pub(super) fn new(server: SocketAddr) -> Self {
-        Self { server, cookies: Arc::default() }
+        Self { server, cookies: Arc::default(), received: Arc::default() }
     }
 
     /// A connection that is made when it is first used.
     pub(super) fn lane(&self) -> Lane {
         Lane { session: self.clone(), connection: None }
+    }
+
+    /// Bytes of the bodies that came so far.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
     fn cookies(&self) -> Option<String> {
@@ -61,6 +69,7 @@ impl Lane {
         let mut path = path.to_owned();
         for _ in 0..REDIRECTS {
             let answer = self.once(&path).await.with_context(|| format!("GET {path}"))?;
+            self.session.received.fetch_add(answer.body.len() as u64, Ordering::Relaxed);
             answer.headers.get_all(header::SET_COOKIE).iter().for_each(|value| self.session.keep(value));
             if !answer.status.is_redirection() {
                 return Ok((answer, path));
