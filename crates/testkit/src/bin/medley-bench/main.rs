@@ -7,6 +7,7 @@
 mod consultation;
 mod crew;
 mod fanout;
+mod hls;
 mod join;
 mod latency;
 mod report;
@@ -57,12 +58,18 @@ enum What {
     FanoutFlv,
     /// What WHEP readers of one stream cost.
     FanoutWhep,
+    /// How far HLS players are behind live.
+    Hls,
+    /// From connecting to the playlist and the first picture of HLS.
+    HlsJoin,
+    /// What HLS viewers of one stream cost.
+    FanoutHls,
     /// Time to start, and memory when nothing happens.
     Start,
 }
 
 impl What {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Start,
         Self::Join,
         Self::Latency,
@@ -71,6 +78,9 @@ impl What {
         Self::FanoutRtmp,
         Self::FanoutFlv,
         Self::FanoutWhep,
+        Self::Hls,
+        Self::HlsJoin,
+        Self::FanoutHls,
     ];
 }
 
@@ -114,6 +124,9 @@ async fn main() -> Result<()> {
             What::FanoutRtmp => fanout::rtmp(&setup).await?,
             What::FanoutFlv => fanout::flv(&setup).await?,
             What::FanoutWhep => fanout::whep(&setup).await?,
+            What::Hls => hls::latency(&setup).await?,
+            What::HlsJoin => hls::join(&setup).await?,
+            What::FanoutHls => hls::fanout(&setup).await?,
         };
         table.print();
     }
