@@ -9,13 +9,13 @@ const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'med
 const COPY = ['-c', 'copy'];
 const QUIET = ['-nostdin', '-hide_banner', '-loglevel', 'error'];
 
-/** The strip of blocks of inpage.js, drawn by ffmpeg: the number of the picture instead of the time. */
-function strip() {
-  const nibble = (at) => `mod(floor(n/${16 ** at}),16)`;
+/** The strip of blocks of inpage.js, drawn by ffmpeg: `value` is an expression of its filters, the picture's number. */
+function strip(value = 'n') {
+  const nibble = (at) => `mod(floor(${value}/${16 ** at}),16)`;
   const sum = `mod(${[0, 1, 2, 3, 4, 5].map(nibble).join('+')},16)`;
   const boxes = ['drawbox=x=40:y=0:w=560:h=80:c=black:t=fill'];
   for (let bit = 0; bit < 28; bit += 1) {
-    const of = bit < 4 ? `floor(${sum}/${2 ** bit})` : `floor(n/${2 ** (bit - 4)})`;
+    const of = bit < 4 ? `floor(${sum}/${2 ** bit})` : `floor(${value}/${2 ** (bit - 4)})`;
     const x = (bit % 14) * 40 + 40;
     const y = Math.floor(bit / 14) * 40;
     boxes.push(`drawbox=x=${x}:y=${y}:w=40:h=40:c=white:t=fill:enable='mod(${of},2)'`);
@@ -87,6 +87,39 @@ export function publish(file, url) {
     '-flvflags',
     'no_duration_filesize',
     url,
+  ]);
+}
+
+/**
+ * Publishes pictures that carry the time of their drawing (ms modulo 2^24), 30 a second, and a tone, until it is stopped:
+ * H.264 with a random access point every 2 s, and AAC.
+ */
+export function publishClock(url) {
+  // A time is the wall clock's until it is drawn; what is sent has regular ones.
+  const drawn = strip('mod(floor(t*1000+0.5),16777216)');
+  const pictures =
+    'testsrc2=s=640x480:r=30,format=yuv420p,realtime,settb=1/1000,setpts=RTCTIME/(TB*1000000),' +
+    `${drawn},settb=1/30,setpts=N`;
+  return start('ffmpeg', [
+    ...QUIET,
+    ...['-f', 'lavfi', '-i', pictures],
+    ...['-f', 'lavfi', '-i', 'sine=f=440:r=48000,arealtime'],
+    ...['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline'],
+    ...[
+      '-g',
+      '60',
+      '-keyint_min',
+      '60',
+      '-sc_threshold',
+      '0',
+      '-b:v',
+      '1M',
+      '-maxrate',
+      '1M',
+      '-bufsize',
+      '1M',
+    ],
+    ...['-c:a', 'aac', '-b:a', '64k', '-f', 'flv', '-flvflags', 'no_duration_filesize', url],
   ]);
 }
 
