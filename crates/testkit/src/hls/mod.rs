@@ -15,6 +15,7 @@ mod player;
 pub mod playlist;
 mod rendition;
 mod session;
+mod transport_stream;
 mod wallclock;
 
 pub use playback::Playback;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bytes::Bytes;
 use container::fmp4::Init;
-use container::mpegts;
 use media::{Frame, Kind, Timestamp};
 use tokio::sync::mpsc;
 
@@ -13,6 +12,7 @@ use super::check::{Checker, Violation};
 use super::player::{Arrived, Event, Start};
 use super::playlist::{MediaPlaylist, Segment};
 use super::session::{Lane, Session, resolve};
+use super::transport_stream::TransportStream;
 use crate::http::Answer;
 use crate::stamp;
 
@@ -39,6 +39,7 @@ pub(super) struct Rendition {
     events: mpsc::Sender<Result<Event>>,
     /// URI and content of the init section in use.
     init: Option<(String, Init)>,
+    transport_stream: TransportStream,
     /// The last piece that was played.
     played: Option<Place>,
     /// What of the first piece is not shown.
@@ -62,6 +63,7 @@ impl Rendition {
             checker: Checker::new(),
             events,
             init: None,
+            transport_stream: TransportStream::default(),
             played: None,
             hidden: Duration::ZERO,
             shown_from: None,
@@ -208,7 +210,7 @@ impl Rendition {
                 self.tell(violations).await?;
                 self.fragments(bytes).with_context(|| piece.uri.clone())?
             }
-            None => transport_stream(bytes)?,
+            None => self.transport_stream.frames(bytes)?,
         };
         let first = frames.iter().map(|(_, frame)| frame.pts).min();
         let hidden = |first: Timestamp| first.plus(Timestamp::from_duration(self.hidden, first.rate()));
@@ -277,25 +279,6 @@ async fn both(
         media.reset();
     }
     Ok((answer, preloaded))
-}
-
-/// Segments stand for themselves, so each has a demuxer of its own.
-fn transport_stream(bytes: &Bytes) -> Result<Vec<(Kind, Frame)>> {
-    let mut demuxer = mpegts::Demuxer::new();
-    demuxer.push(bytes);
-    demuxer.finish();
-    let (mut kinds, mut frames) = (Vec::new(), Vec::new());
-    while let Some(event) = demuxer.poll_event() {
-        match event {
-            mpegts::Event::Track(track) => kinds.push((track.id, track.kind())),
-            mpegts::Event::Frame(frame) => {
-                let kind = kinds.iter().rev().find(|(id, _)| *id == frame.track);
-                frames.push((kind.context("a frame without its track")?.1, frame));
-            }
-            other => bail!("{other:?}"),
-        }
-    }
-    Ok(frames)
 }
 
 const fn is_low_latency(playlist: &MediaPlaylist) -> bool {
