@@ -411,7 +411,7 @@ impl Muxer {
 
     fn wants_keyframe(&self) -> bool {
         match &self.lanes {
-            Lanes::Fmp4 { video: Some(video), .. } => video.owes_discontinuity(),
+            Lanes::Fmp4 { video: Some(video), .. } => video.owes_discontinuity() || video.awaits_first_end(),
             Lanes::Fmp4 { video: None, .. } => false,
             Lanes::MpegTs(lane) => lane.owes_discontinuity(),
         }

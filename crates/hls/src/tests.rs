@@ -369,9 +369,26 @@ fn the_first_playlist_does_not_wait_for_the_end_of_a_long_gop() {
         bench.feed(thirty(0, 1_300), 8_000, 0);
         assert!(!bench.muxer.is_ready(), "what was stored makes one segment");
         bench.muxer.go_live();
-        bench.feed(thirty(1_300, 1_500), i64::MAX, 1_300);
+        bench.feed(thirty(1_300, 3_500), i64::MAX, 1_300);
         assert!(bench.muxer.is_ready(), "{variant:?}");
     }
+}
+
+#[test]
+fn the_first_segment_asks_for_a_random_access_point_and_ends_at_it() {
+    let mut bench = Bench::new(Options::default(), cadence(33, 20_000));
+    bench.feed(thirty(0, 1_300), 20_000, 0);
+    assert!(!bench.picture(1_300, false).keyframe_wanted, "what was stored asks for nothing");
+    bench.muxer.go_live();
+    assert!(bench.picture(1_333, false).keyframe_wanted);
+    bench.feed(thirty(1_367, 2_000), i64::MAX, 1_300);
+    let listed = &bench.seen["video"];
+    assert!(bench.muxer.is_ready() && listed.len() == 2, "{listed:?}");
+    assert!(
+        listed.iter().all(|it| it.parts.first().is_some_and(|(_, independent)| *independent)),
+        "{listed:?}"
+    );
+    assert!(!bench.picture(2_000, false).keyframe_wanted);
 }
 
 #[test]

@@ -15,6 +15,10 @@ use crate::window::Window;
 const REMEMBERED: usize = 8;
 /// How long a time without pictures is filled with later ones; after a longer one, time jumps.
 const MOST_BEHIND: Duration = Duration::from_secs(2);
+/// How long the first segment waits for a random access point to end at. One that follows a cut inside a GOP begins without,
+/// and hls.js, which starts there, shows nothing until the next: it appends the segment behind its own first part again,
+/// and Chromium drops what is not decoded in order (hls.js 1.7).
+const FIRST_END: Duration = Duration::from_secs(2);
 
 /// The video track of an fMP4 variant.
 ///
@@ -36,8 +40,9 @@ pub(crate) struct VideoLane {
     discontinuity_due: bool,
     /// The other track has had its discontinuity already.
     owed: bool,
-    /// Frames come as they are made, and not from a store.
-    live: bool,
+    /// Once frames come as they are made, and not from a store: when the first segment no longer waits for a random access
+    /// point to end at, since it began.
+    live: Option<Duration>,
     /// Time has jumped: what refers to pictures before cannot be decoded.
     awaits_random_access: bool,
 }
@@ -59,7 +64,7 @@ impl VideoLane {
             distances: Distances::default(),
             discontinuity_due: false,
             owed: false,
-            live: false,
+            live: None,
             awaits_random_access: false,
         }
     }
@@ -76,8 +81,14 @@ impl VideoLane {
     }
 
     /// What was stored has been pushed.
-    pub(crate) const fn go_live(&mut self) {
-        self.live = true;
+    pub(crate) fn go_live(&mut self) {
+        let stored = self.fragments().map_or(Duration::ZERO, Fragments::segment);
+        self.live = Some(stored + FIRST_END);
+    }
+
+    /// Whether a random access point would end the first segment, without which nobody can begin.
+    pub(crate) fn awaits_first_end(&self) -> bool {
+        self.live.is_some() && self.window().is_some_and(|window| window.complete_segments().next().is_none())
     }
 
     /// Another track begins anew: this one follows at its next random access point.
@@ -174,7 +185,8 @@ impl VideoLane {
         }
         // A player needs one whole segment to begin (hls.js 1.7: "No Segments found in Playlist"); the first one does
         // not wait for the end of a long GOP.
-        let enough = self.live && first && fragments.segment() >= self.targets.segment;
+        let patient = self.live.is_none_or(|patience| fragments.segment() < patience);
+        let enough = !patient && first && fragments.segment() >= self.targets.segment;
         fragments.len() == 0
             && (enough
                 || !fragments.has_room(self.targets.video_part, self.targets.bound, self.segment_max_bytes))
