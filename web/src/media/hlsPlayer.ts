@@ -27,8 +27,10 @@ const SETTINGS = {
   // The content policy has no workers from blobs; fragmented MP4 needs no conversion anyway.
   enableWorker: false,
   backBufferLength: 10,
-  // What a stall has cost is caught up by playing a little faster.
+  // What a stall has cost is caught up by playing a little faster; it shows that the distance was too short by a part, not
+  // by the second that is usual.
   maxLiveSyncPlaybackRate: 1.1,
+  liveSyncOnStallIncrease: 0.2,
   xhrSetup: (request: XMLHttpRequest): void => {
     for (const [name, value] of Object.entries(SCRIPT)) {
       request.setRequestHeader(name, value);
