@@ -1,4 +1,5 @@
 import type Hls from 'hls.js';
+import { catchUpRate } from './catchUp';
 import { SCRIPT } from './script';
 
 /** Something that plays a playlist in a video element. */
@@ -27,9 +28,7 @@ const SETTINGS = {
   // The content policy has no workers from blobs; fragmented MP4 needs no conversion anyway.
   enableWorker: false,
   backBufferLength: 10,
-  // What a stall has cost is caught up by playing a little faster; it shows that the distance was too short by a part, not
-  // by the second that is usual.
-  maxLiveSyncPlaybackRate: 1.1,
+  // A stall shows that the distance was too short by a part, not by the second that is usual.
   liveSyncOnStallIncrease: 0.2,
   xhrSetup: (request: XMLHttpRequest): void => {
     for (const [name, value] of Object.entries(SCRIPT)) {
@@ -51,14 +50,31 @@ function byHlsJs(
     }
   });
   hls.on(events.BUFFER_EOS, failed);
+  const stop = new AbortController();
+  video.addEventListener(
+    'timeupdate',
+    () => {
+      followLive(hls, video);
+    },
+    { signal: stop.signal },
+  );
   hls.loadSource(url);
   hls.attachMedia(video);
   return {
     latency: () => (hls.latency > 0 ? hls.latency : null),
     close: () => {
+      stop.abort();
       hls.destroy();
     },
   };
+}
+
+function followLive(hls: Hls, video: HTMLVideoElement): void {
+  const { buffered, currentTime, playbackRate } = video;
+  if (buffered.length > 0 && hls.targetLatency !== null) {
+    const ahead = buffered.end(buffered.length - 1) - currentTime;
+    video.playbackRate = catchUpRate(playbackRate, hls.latency - hls.targetLatency, ahead);
+  }
 }
 
 function native(url: string, video: HTMLVideoElement, failed: () => void): HlsPlayer {
