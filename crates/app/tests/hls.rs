@@ -192,7 +192,7 @@ fn a_delta_update_is_shorter_and_reports_tell_where_the_sound_is() {
 #[test]
 fn ten_viewers_cost_one_muxer_that_ends_after_them() {
     let server =
-        Running::start("hls-ten.toml", &format!("{}[hls]\nmuxer_close_after_ms = 1500\n", everybody()));
+        Running::start("hls-ten.toml", &format!("{}[hls]\nmuxer_close_after_ms = 4000\n", everybody()));
     let _publisher = ffmpeg::publish(server.address("rtmp").unwrap(), "a", 60);
     assert_eq!(server.metric("medley_hls_muxers"), 0);
     let players: Vec<_> = (0..10).map(|_| Player::open(&server, "a", "")).collect();
