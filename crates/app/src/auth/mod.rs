@@ -11,12 +11,24 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
+use argon2::Argon2;
+use argon2::password_hash::PasswordHasher;
+use argon2::password_hash::phc::PasswordHash;
 use hub::{AccessRequest, Action, Authorizer, Credentials, Denied, Proof, UserName};
 use media::{Pii, StreamPath};
 use tokio::time::Instant;
 
 use crate::config::{CREDENTIAL_BYTES, Identity, Secret, User};
 use verifier::{Checked, Password, Verifier};
+
+/// Makes a password's argon2 hash, as the configuration takes it.
+///
+/// # Errors
+/// The operating system has no random numbers for the salt, or argon2 refuses the password's length.
+pub fn hash_password(password: &str) -> Result<String, argon2::password_hash::Error> {
+    let hash: PasswordHash = Argon2::default().hash_password(password.as_bytes())?;
+    Ok(hash.to_string())
+}
 
 /// A wrong name or password is answered this long after it was shown, however soon it was found out: guessing becomes
 /// slow, and a known name cannot be told from an unknown one by the time taken.

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use hub::Protocol;
 use tokio::time::Instant;
@@ -10,7 +9,7 @@ use crate::config::Config;
 
 fn hash(password: &str) -> String {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
-    let hash: argon2::password_hash::phc::PasswordHash = argon2.hash_password(password.as_bytes()).unwrap();
+    let hash: PasswordHash = argon2.hash_password(password.as_bytes()).unwrap();
     hash.to_string()
 }
 

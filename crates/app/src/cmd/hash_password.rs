@@ -3,10 +3,8 @@
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use anyhow::{Context, ensure};
-use argon2::Argon2;
-use argon2::password_hash::PasswordHasher;
-use argon2::password_hash::phc::PasswordHash;
 
+use crate::auth;
 use crate::config::CREDENTIAL_BYTES;
 
 /// Read a password from standard input and print its argon2 hash for [[auth.user]].
@@ -28,8 +26,7 @@ pub(super) fn run(_: &Args) -> anyhow::Result<()> {
     let password = line.trim_end_matches(['\r', '\n']);
     ensure!(!password.is_empty(), "the password is empty");
     ensure!(password.len() <= CREDENTIAL_BYTES, "the password has more than {CREDENTIAL_BYTES} bytes");
-    let hash: PasswordHash =
-        Argon2::default().hash_password(password.as_bytes()).context("the password cannot be hashed")?;
+    let hash = auth::hash_password(password).context("the password cannot be hashed")?;
     writeln!(io::stdout(), "{hash}")?;
     Ok(())
 }

@@ -164,7 +164,11 @@ fn read_section<S: Section>(raw: &mut Raw, problems: &mut Problems) -> S {
     S::read(&mut raw.settings(table, problems))
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
+/// Reads a configuration file whole.
+///
+/// # Errors
+/// [`ConfigError::Read`], [`ConfigError::TooLarge`].
+pub(crate) fn read(path: &Path) -> Result<String, ConfigError> {
     let failed = |reason| ConfigError::Read { path: path.to_owned(), reason };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;

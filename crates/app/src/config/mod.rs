@@ -12,22 +12,23 @@
 
 mod checked;
 mod command;
-mod document;
+pub(crate) mod document;
 mod path;
 mod pattern;
 mod problem;
-mod raw;
+pub(crate) mod raw;
 pub mod reference;
-mod rule;
-mod schema;
-mod section;
+pub(crate) mod rule;
+pub(crate) mod schema;
+pub(crate) mod section;
 mod source;
 mod summary;
 #[cfg(test)]
 mod tests;
 mod user;
-mod value;
+pub(crate) mod value;
 
+pub(crate) use checked::read;
 pub use checked::{Config, ConfigError, FILE_BYTES};
 pub use command::HookCommand;
 pub use path::{OnDemand, PathRules, Task};

@@ -217,7 +217,7 @@ pub(crate) fn variable(key_path: &str) -> String {
 }
 
 /// The candidate that is most like `word`, if one is much like it.
-fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     // A third of the letters may be wrong: `rtpm` is `rtmp`, `port` is nothing.
     let near = |candidate: &&str| {
         let distance = strsim::damerau_levenshtein(word, candidate);

@@ -58,6 +58,11 @@ pub(crate) trait Rule {
     /// What is accepted, for errors and the reference: completes "accepted: ...".
     fn accepted(&self) -> String;
 
+    /// The least and the greatest number that is accepted; `None` for what is no number.
+    fn bounds(&self) -> Option<RangeInclusive<u32>> {
+        None
+    }
+
     /// Reads a value.
     fn read(&self, found: &Located) -> Result<Self::Value, Vec<Refusal>>;
 }
@@ -192,6 +197,10 @@ impl Rule for Number {
         format!("{} to {}", self.0.start(), self.0.end())
     }
 
+    fn bounds(&self) -> Option<RangeInclusive<u32>> {
+        Some(self.0.clone())
+    }
+
     fn read(&self, found: &Located) -> Result<u32, Vec<Refusal>> {
         let number = match found.value {
             Found::Integer(number) => u32::try_from(number).ok().filter(|number| self.0.contains(number)),
@@ -215,6 +224,10 @@ impl Rule for OrDefault {
         format!("0 or {}", self.0.accepted())
     }
 
+    fn bounds(&self) -> Option<RangeInclusive<u32>> {
+        self.0.bounds()
+    }
+
     fn read(&self, found: &Located) -> Result<Option<u32>, Vec<Refusal>> {
         if found.value == Found::Integer(0) {
             return Ok(None);
@@ -235,6 +248,10 @@ impl Rule for Millis {
 
     fn accepted(&self) -> String {
         format!("{} to {} (milliseconds)", self.0.start(), self.0.end())
+    }
+
+    fn bounds(&self) -> Option<RangeInclusive<u32>> {
+        Some(self.0.clone())
     }
 
     fn read(&self, found: &Located) -> Result<Duration, Vec<Refusal>> {

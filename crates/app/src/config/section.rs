@@ -2,6 +2,7 @@
 //! defaults, the list of known keys and the reference page: they cannot disagree.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::document::{Located, parse_value};
 use super::problem::{Place, Problems};
@@ -17,6 +18,8 @@ pub(crate) struct Key {
     pub(crate) default: Option<&'static str>,
     pub(crate) accepted: String,
     pub(crate) shape: Shape,
+    /// Of a number: see [`Rule::bounds`].
+    pub(crate) bounds: Option<RangeInclusive<u32>>,
 }
 
 /// A section as the reference and the search for unknown keys see it.
@@ -112,6 +115,7 @@ macro_rules! section {
                         default: $default,
                         accepted: $rule.accepted(),
                         shape: $rule.shape(),
+                        bounds: $rule.bounds(),
                     } ),*],
                     repeated: false,
                 }
