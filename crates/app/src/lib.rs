@@ -11,6 +11,7 @@ pub mod demo;
 pub mod figures;
 pub mod hooks;
 pub mod http;
+pub mod import;
 pub mod logging;
 pub mod pages;
 pub mod paths;

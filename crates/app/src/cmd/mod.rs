@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod hash_password;
+mod import;
 mod serve;
 
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ enum Command {
     Demo(demo::Args),
     Check(check::Args),
     HashPassword(hash_password::Args),
+    Import(import::Args),
 }
 
 /// Runs the command that the command line names. 0: done; 1: it failed, and standard error says why; 2: the command
@@ -41,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args),
         Command::HashPassword(args) => hash_password::run(&args),
+        Command::Import(args) => import::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

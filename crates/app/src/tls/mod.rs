@@ -6,7 +6,7 @@
 
 pub mod files;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

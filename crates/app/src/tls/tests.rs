@@ -8,7 +8,7 @@ use super::files::Doubt;
 use super::*;
 
 /// A folder of its own for each test.
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("medley-tls-{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
@@ -16,7 +16,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// A certificate and its key as PEM.
-fn made() -> (String, String) {
+pub(crate) fn made() -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
     as_pem(&params, &key)

@@ -1,0 +1,133 @@
+//! MediaMTX's configuration as ours: `medley import mediamtx.yml`.
+//!
+//! ```text
+//! yaml         YAML text -> a tree in which every value knows its line (the one that our own files become)
+//! keys         every key of MediaMTX and what becomes of it; the page docs/reference/mediamtx.md
+//! value        the kinds of value that MediaMTX has: spans of time, sizes, addresses
+//! mapping      one level of the file by that table: old names, ignored and unknown keys
+//! listen, tls, webrtc, paths, access   what several keys decide together
+//! draft        the TOML in the making, checked by the configuration's own reader
+//! report       what the operator is told
+//! ```
+//!
+//! What MediaMTX would refuse is an error, with its line, and nothing comes out. What MediaMTX accepts and Medley does
+//! not is written as a comment and told; never does anybody get more than before.
+
+mod access;
+mod draft;
+mod environment;
+mod keys;
+mod listen;
+mod mapping;
+mod paths;
+pub mod reference;
+mod report;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod value;
+mod webrtc;
+mod yaml;
+
+use std::ffi::OsString;
+
+use crate::config::document::{Entry, Found, Located};
+use crate::config::{FILE_BYTES, Place, Problems};
+
+use draft::Draft;
+use keys::{Fate, GLOBAL};
+use mapping::Mapping;
+pub use report::{Kind, Note, Origin, Report};
+
+/// Makes the argon2 hash of a password; `None` if it cannot.
+pub type Hash<'h> = &'h dyn Fn(&str) -> Option<String>;
+
+/// A configuration made from MediaMTX's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Import {
+    /// The text of `medley.toml`. It holds hashes of passwords, and what stood in sources and commands.
+    pub toml: String,
+    /// What the operator should know.
+    pub report: Report,
+}
+
+/// What a part of the import works on.
+struct Context<'h> {
+    problems: Problems,
+    report: Report,
+    draft: Draft,
+    hash: Hash<'h>,
+}
+
+impl Context<'_> {
+    /// Sets one of our keys that stands once.
+    fn set(&mut self, path: &'static str, value: String, origin: &Origin) {
+        self.draft.set(path, value, origin, &mut self.report);
+    }
+}
+
+/// Makes a configuration from `text`, MediaMTX's file with the name `name`. Of `environment` only names are looked at.
+///
+/// # Errors
+/// Every value that MediaMTX would refuse, or the first error of the YAML itself.
+pub fn import(
+    text: &str,
+    name: &str,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    hash: Hash<'_>,
+) -> Result<Import, Problems> {
+    let mut context = Context {
+        problems: Problems::new(Some(name.to_owned())),
+        report: Report::default(),
+        draft: Draft::new(),
+        hash,
+    };
+    let entries = yaml::parse(text.strip_prefix('\u{feff}').unwrap_or(text), &mut context.problems);
+    let root = Mapping::open(entries, GLOBAL, Origin::default_of(""), &mut context);
+    listen::write(&root, &mut context);
+    webrtc::write(&root, &mut context);
+    direct(&root, &mut context);
+    let paths = paths::write(&root, &mut context);
+    access::write(&root, &paths, &mut context);
+    let Context { problems, mut report, draft, .. } = context;
+    problems.into_result()?;
+    report.set_variables(environment::read_by_mediamtx(environment));
+    let head = [
+        format!("Made from {name} by medley import {}.", env!("CARGO_PKG_VERSION")),
+        "What is left out has Medley's default: docs/reference/config.md.".to_owned(),
+    ];
+    let toml = draft.settle(&mut report, &head)?;
+    if toml.len() as u64 > FILE_BYTES {
+        let mut problems = Problems::new(Some(name.to_owned()));
+        problems.add(
+            Place::Whole,
+            "",
+            format!("what comes out has more than {FILE_BYTES} bytes; accepted: fewer users and paths"),
+        );
+        problems.into_result()?;
+    }
+    Ok(Import { toml, report })
+}
+
+/// Takes what the table maps one to one.
+fn direct(root: &Mapping, context: &mut Context<'_>) {
+    for key in keys::all(GLOBAL) {
+        let Fate::Becomes { ours, read, .. } = key.fate else { continue };
+        if let Some(taken) = root.read_by(key.name, read, context) {
+            context.set(ours, taken.value, &taken.origin);
+        }
+    }
+}
+
+/// The entries of a section that may be empty; `None` if it is something else, which is noted.
+fn entries(value: Located, origin: &Origin, context: &mut Context<'_>) -> Option<Vec<Entry>> {
+    match value.value {
+        Found::Section(entries) => Some(entries),
+        other if yaml::is_nothing(&other) => Some(Vec::new()),
+        _ => {
+            let message = "found something else; accepted: keys with values, or nothing";
+            context.problems.add(value.place, yaml::shown(&origin.key), message);
+            None
+        }
+    }
+}
