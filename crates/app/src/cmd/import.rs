@@ -66,7 +66,7 @@ fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
         };
     }
     let mut new = path.as_os_str().to_owned();
-    new.push(".new");
+    new.push(format!(".{}.new", std::process::id()));
     let replaced =
         create(Path::new(&new)).and_then(|file| fill(file, text)).and_then(|()| fs::rename(&new, path));
     replaced.with_context(failed)

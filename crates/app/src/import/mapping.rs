@@ -137,7 +137,8 @@ impl Mapping {
             Ok(value) => Some(Taken { value, origin: written.origin.clone() }),
             Err(refusals) => {
                 for refusal in refusals {
-                    context.problems.add(refusal.place, yaml::shown(&written.origin.key), refusal.message);
+                    context
+                        .refuse(&Origin { place: refusal.place, ..written.origin.clone() }, refusal.message);
                 }
                 None
             }
@@ -177,7 +178,7 @@ impl Mapping {
                 Ok(value) => sections.push(Taken { value, origin }),
                 Err(refusals) => {
                     for refusal in refusals {
-                        context.problems.add(refusal.place, &origin.key, refusal.message);
+                        context.refuse(&Origin { place: refusal.place, ..origin.clone() }, refusal.message);
                     }
                 }
             }

@@ -29,6 +29,7 @@ mod value;
 mod webrtc;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use crate::config::document::{Entry, Found, Located};
@@ -54,6 +55,8 @@ pub struct Import {
 /// What a part of the import works on.
 struct Context<'h> {
     problems: Problems,
+    /// What `problems` has, but for the YAML's own.
+    refused: BTreeSet<(Place, String)>,
     report: Report,
     draft: Draft,
     hash: Hash<'h>,
@@ -63,6 +66,20 @@ impl Context<'_> {
     /// Sets one of our keys that stands once.
     fn set(&mut self, path: &'static str, value: String, origin: &Origin) {
         self.draft.set(path, value, origin, &mut self.report);
+    }
+
+    /// Notes an error, once: what stands in `pathDefaults` is read for every path.
+    fn refuse(&mut self, origin: &Origin, message: impl Into<String>) {
+        let key = yaml::shown(&origin.key);
+        if self.refused.insert((origin.place.clone(), key.clone())) {
+            self.problems.add(origin.place.clone(), key, message);
+        }
+    }
+
+    /// Notes a key that must be written.
+    fn missing(&mut self, level: &Mapping, key: &str) {
+        let origin = Origin { key: format!("{}.{key}", level.origin.key), ..level.origin.clone() };
+        self.refuse(&origin, "missing");
     }
 }
 
@@ -78,6 +95,7 @@ pub fn import(
 ) -> Result<Import, Problems> {
     let mut context = Context {
         problems: Problems::new(Some(name.to_owned())),
+        refused: BTreeSet::new(),
         report: Report::default(),
         draft: Draft::new(),
         hash,
@@ -96,15 +114,17 @@ pub fn import(
         format!("Made from {name} by medley import {}.", env!("CARGO_PKG_VERSION")),
         "What is left out has Medley's default: docs/reference/config.md.".to_owned(),
     ];
-    let toml = draft.settle(&mut report, &head)?;
-    if toml.len() as u64 > FILE_BYTES {
+    let whole = |message: String| {
         let mut problems = Problems::new(Some(name.to_owned()));
-        problems.add(
-            Place::Whole,
-            "",
-            format!("what comes out has more than {FILE_BYTES} bytes; accepted: fewer users and paths"),
-        );
-        problems.into_result()?;
+        problems.add(Place::Whole, "", message);
+        problems
+    };
+    let toml =
+        draft.settle(&mut report, &head).map_err(|left| whole(format!("cannot be expressed: {left}")))?;
+    if toml.len() as u64 > FILE_BYTES {
+        return Err(whole(format!(
+            "what comes out has more than {FILE_BYTES} bytes; accepted: fewer users and paths"
+        )));
     }
     Ok(Import { toml, report })
 }
@@ -126,7 +146,7 @@ fn entries(value: Located, origin: &Origin, context: &mut Context<'_>) -> Option
         other if yaml::is_nothing(&other) => Some(Vec::new()),
         _ => {
             let message = "found something else; accepted: keys with values, or nothing";
-            context.problems.add(value.place, yaml::shown(&origin.key), message);
+            context.refuse(&Origin { place: value.place, ..origin.clone() }, message);
             None
         }
     }

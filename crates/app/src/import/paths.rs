@@ -63,25 +63,45 @@ pub(super) fn write(root: &Mapping, context: &mut Context<'_>) -> Vec<PathEntry>
     let mut entries = paths.value;
     if entries.len() > PATHS {
         let message = format!("found {} paths; accepted: {PATHS} at most", entries.len());
-        context.problems.add(paths.origin.place, paths.origin.key, message);
+        context.refuse(&paths.origin, message);
         return Vec::new();
     }
     entries.sort_by(|a, b| order(&a.key).cmp(&order(&b.key)));
-    let mut written: Vec<PathEntry> = Vec::new();
+    let mut read: Vec<(PathEntry, Block)> = Vec::new();
     for entry in entries {
-        let Some(path) = path(entry, defaults.as_ref(), context) else { continue };
-        if path.is_rest() && written.last().is_some_and(PathEntry::is_rest) {
-            let place = path.keys.origin.place.clone();
-            context.problems.add(
-                place,
-                &path.keys.origin.key,
-                "stands for the same paths as `all_others`; accepted: one of them",
-            );
+        let Some((path, block)) = path(entry, defaults.as_ref(), context) else { continue };
+        if path.is_rest() && read.last().is_some_and(|(last, _)| last.is_rest()) {
+            let message = "stands for the same paths as `all_others`; accepted: one of them";
+            context.refuse(&path.keys.origin, message);
             continue;
         }
-        written.push(path);
+        read.push((path, block));
     }
-    written
+    add(read, context)
+}
+
+/// Writes the entries that say something, and those that keep a later pattern off their paths.
+fn add(read: Vec<(PathEntry, Block)>, context: &mut Context<'_>) -> Vec<PathEntry> {
+    let mut needed: Vec<bool> = Vec::with_capacity(read.len());
+    // The patterns that are written behind the entry at hand.
+    let mut later: Vec<&PathPattern> = Vec::new();
+    for (path, block) in read.iter().rev() {
+        let literal = path.pattern.literal();
+        // Whether two expressions have a path in common is more than one wants to find out.
+        let fits = |pattern: &&PathPattern| literal.as_ref().is_none_or(|name| pattern.matches(name));
+        needed.push(block.says_something() || later.iter().any(fits));
+        if literal.is_none() && needed.last() == Some(&true) {
+            later.push(&path.pattern);
+        }
+    }
+    let mut paths = Vec::with_capacity(read.len());
+    for ((path, block), needed) in read.into_iter().zip(needed.into_iter().rev()) {
+        if needed {
+            context.draft.add(block);
+        }
+        paths.push(path);
+    }
+    paths
 }
 
 /// MediaMTX asks expressions in the order of their names and `all_others` at the end; our file's order counts.
@@ -93,7 +113,7 @@ fn order(name: &str) -> (u8, &str) {
     }
 }
 
-fn path(entry: Entry, defaults: Option<&Mapping>, context: &mut Context<'_>) -> Option<PathEntry> {
+fn path(entry: Entry, defaults: Option<&Mapping>, context: &mut Context<'_>) -> Option<(PathEntry, Block)> {
     let origin = Origin { key: format!("paths.{}", entry.key), place: entry.place.clone() };
     let pattern = pattern(&entry.key, &origin, context);
     let here = Origin { place: entry.value.place.clone(), ..origin.clone() };
@@ -112,10 +132,7 @@ fn path(entry: Entry, defaults: Option<&Mapping>, context: &mut Context<'_>) -> 
         let text = format!("readers of it get {name} with AAC, without an ffmpeg that makes it");
         context.report.note(Kind::Different, &keys.origin, text);
     }
-    if block.says_something() {
-        context.draft.add(block);
-    }
-    Some(PathEntry { pattern, keys, published })
+    Some((PathEntry { pattern, keys, published }, block))
 }
 
 /// The pattern of a name; `None` if it has none here, which is noted.
@@ -137,7 +154,7 @@ fn pattern(name: &str, origin: &Origin, context: &mut Context<'_>) -> Option<Pat
         context.report.note(Kind::Decide, origin, text);
     } else {
         let message = "found a name that is none; accepted: letters, digits and _ - . ~ /, or ~ and a regular expression";
-        context.problems.add(origin.place.clone(), super::yaml::shown(&origin.key), message);
+        context.refuse(origin, message);
     }
     None
 }
@@ -165,7 +182,7 @@ fn source(keys: &Mapping, block: &mut Block, context: &mut Context<'_>) -> bool 
         _ => {
             let message =
                 "found no source of MediaMTX; accepted: \"publisher\" or a URL such as \"rtsp://HOST/PATH\"";
-            context.problems.add(source.origin.place, super::yaml::shown(&source.origin.key), message);
+            context.refuse(&source.origin, message);
         }
     }
     false

@@ -233,7 +233,32 @@ fn expressions_are_asked_in_mediamtxs_order_and_the_rest_last() {
         "pathDefaults: {maxReaders: 5}\npaths:\n  all_others:\n  '~^b': {maxReaders: 0}\n  '~^c':\n  '~^a':\n  z:\n",
     );
     let names: Vec<_> = config.paths.iter().map(|rules| rules.name.as_str()).collect();
-    assert_eq!(names, ["z", "~^a", "~^c", "*"], "the path with our default needs no entry");
+    assert_eq!(names, ["z", "~^a", "~^b", "~^c", "*"]);
+    assert_eq!(config.paths[2].max_readers, None, "or the rest's 5 would hold for it");
+    let (config, _) = self::config("paths:\n  all_others:\n  '~^b': {maxReaders: 5}\n  a:\n  b:\n");
+    let names: Vec<_> = config.paths.iter().map(|rules| rules.name.as_str()).collect();
+    assert_eq!(names, ["b", "~^b"], "an entry that changes nothing is left out");
+}
+
+#[test]
+fn what_is_wrong_in_path_defaults_is_told_once() {
+    refused(
+        "pathDefaults: {maxReaders: many, runOnRead: 1}\npaths: {a: , b: , c: }\nwebrtcAdditionalHosts: [1, 2]\n",
+        &[
+            "mediamtx.yml:1:28: pathDefaults.maxReaders: found \"many\"; accepted: 0 to 4294967295",
+            "mediamtx.yml:1:45: pathDefaults.runOnRead: found something that is no text; accepted: a text; one that looks like a number stands in quotes",
+            "mediamtx.yml:3:25: webrtcAdditionalHosts: found something that is no text; accepted: a text; one that looks like a number stands in quotes",
+            "mediamtx.yml:3:28: webrtcAdditionalHosts: found something that is no text; accepted: a text; one that looks like a number stands in quotes",
+        ],
+    );
+}
+
+#[test]
+fn a_network_of_one_family_stays_one() {
+    let (config, _) = config(
+        "paths: {a: }\nauthInternalUsers: [{user: u, pass: p, ips: ['0.0.0.0/0'], permissions: [{action: read}]}]\n",
+    );
+    assert_eq!(config.users[0].networks, ["0.0.0.0/0".parse().unwrap()]);
 }
 
 #[test]

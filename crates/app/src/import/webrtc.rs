@@ -67,11 +67,7 @@ fn ice_server_url(server: &Mapping, context: &mut Context<'_>) -> Option<String>
     let password = server.read_or("password", &Words, String::new(), context);
     let Some(url) = url else {
         if !server.has("url") {
-            context.problems.add(
-                server.origin.place.clone(),
-                format!("{}.url", server.origin.key),
-                "missing",
-            );
+            context.missing(server, "url");
         }
         return None;
     };
