@@ -12,7 +12,7 @@ use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 use crate::config::document::parse_value;
 use crate::config::schema::sections;
 use crate::config::section::{Description, Key};
-use crate::config::{Config, Place, Problems};
+use crate::config::{Config, FILE_BYTES, Place};
 
 use super::report::{Kind, Origin, Report};
 
@@ -129,7 +129,9 @@ impl Draft {
     ) -> Option<String> {
         let key = self.key(table, name);
         let meaning = |text: &str| parse_value(text, &Place::Whole);
-        if key.default.is_some_and(|default| meaning(default) == meaning(&value)) {
+        // No default is long, and long lists need not be read for that.
+        let short = value.len() <= 256;
+        if short && key.default.is_some_and(|default| meaning(default) == meaning(&value)) {
             return None;
         }
         let (Some(bounds), Ok(number)) = (&key.bounds, value.parse::<u64>()) else { return Some(value) };
@@ -145,14 +147,19 @@ impl Draft {
     /// Checks the text and turns off what is refused, until it is valid.
     ///
     /// # Errors
-    /// What is still refused when there is nothing to turn off.
-    pub(super) fn settle(mut self, report: &mut Report, head: &[String]) -> Result<String, Problems> {
+    /// Why there is no valid text.
+    pub(super) fn settle(mut self, report: &mut Report, head: &[String]) -> Result<String, String> {
         loop {
             let (text, sources) = self.render(report, head);
+            // Before it is checked: each of a thousand users may name each of a thousand paths.
+            if text.len() as u64 > FILE_BYTES {
+                return Err(format!(
+                    "what comes out has more than {FILE_BYTES} bytes; accepted: fewer users and paths"
+                ));
+            }
             let Err(problems) = Config::parse(&text, None, []) else {
                 report.set_taken(self.taken());
-                // The notes have grown since the text was made.
-                return Ok(self.render(report, head).0);
+                return Ok(text);
             };
             let mut moved = false;
             for problem in problems.iter() {
@@ -162,7 +169,7 @@ impl Draft {
                 }
             }
             if !moved {
-                return Err(problems);
+                return Err(format!("what comes out is not valid: {problems}"));
             }
         }
     }

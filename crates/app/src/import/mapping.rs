@@ -60,8 +60,10 @@ impl Mapping {
             if self.origin.key.is_empty() { key.clone() } else { format!("{}.{key}", self.origin.key) };
         let origin = Origin { key: path, place: value.place.clone() };
         let Some(known) = keys::find(self.groups, &key) else {
-            let meant = keys::meant(self.groups, &key).map(|meant| format!("did you mean `{meant}`?"));
-            let text = meant.unwrap_or_else(|| "nothing is like it".to_owned());
+            let meant =
+                if context.report.is_full(Kind::Unknown) { None } else { keys::meant(self.groups, &key) };
+            let text = meant
+                .map_or_else(|| "nothing is like it".to_owned(), |meant| format!("did you mean `{meant}`?"));
             context.report.note(Kind::Unknown, &Origin { place, ..origin }, text);
             return;
         };

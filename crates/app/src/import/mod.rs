@@ -33,7 +33,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use crate::config::document::{Entry, Found, Located};
-use crate::config::{FILE_BYTES, Place, Problems};
+use crate::config::{Place, Problems};
 
 use draft::Draft;
 use keys::{Fate, GLOBAL};
@@ -114,18 +114,11 @@ pub fn import(
         format!("Made from {name} by medley import {}.", env!("CARGO_PKG_VERSION")),
         "What is left out has Medley's default: docs/reference/config.md.".to_owned(),
     ];
-    let whole = |message: String| {
+    let toml = draft.settle(&mut report, &head).map_err(|why| {
         let mut problems = Problems::new(Some(name.to_owned()));
-        problems.add(Place::Whole, "", message);
+        problems.add(Place::Whole, "", why);
         problems
-    };
-    let toml =
-        draft.settle(&mut report, &head).map_err(|left| whole(format!("cannot be expressed: {left}")))?;
-    if toml.len() as u64 > FILE_BYTES {
-        return Err(whole(format!(
-            "what comes out has more than {FILE_BYTES} bytes; accepted: fewer users and paths"
-        )));
-    }
+    })?;
     Ok(Import { toml, report })
 }
 

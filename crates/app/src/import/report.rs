@@ -71,7 +71,7 @@ impl fmt::Display for Note {
     }
 }
 
-/// The most notes; who gets more reads none.
+/// The most notes of one kind; who gets more reads none.
 const NOTES: usize = 1_000;
 
 /// Everything that is told, and what was taken over.
@@ -89,7 +89,7 @@ pub struct Report {
 impl Report {
     pub(super) fn note(&mut self, kind: Kind, origin: &Origin, text: impl Into<String>) {
         let note = Note { kind, origin: origin.clone(), text: text.into() };
-        if self.notes.len() == NOTES {
+        if self.is_full(kind) {
             self.more += 1;
             return;
         }
@@ -97,6 +97,11 @@ impl Report {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
+    }
+
+    /// Whether further notes of a kind are only counted.
+    pub(super) fn is_full(&self, kind: Kind) -> bool {
+        self.notes.iter().filter(|note| note.kind == kind).count() >= NOTES
     }
 
     /// Notes of one kind, in the order of the file.

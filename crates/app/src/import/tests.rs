@@ -272,6 +272,29 @@ fn variables_that_mediamtx_would_read_are_named_without_their_value() {
     );
 }
 
+#[test]
+fn a_file_that_would_become_too_large_is_refused_before_it_is_checked() {
+    let paths: String = (0..1_900).map(|number| format!("  path{number}:\n")).collect();
+    let users: String = (0..200)
+        .map(|number| {
+            format!("- {{user: u{number}, pass: p, permissions: [{{action: publish}}, {{action: read}}]}}\n")
+        })
+        .collect();
+    let text = format!("paths:\n{paths}authInternalUsers:\n{users}");
+    refused(
+        &text,
+        &["mediamtx.yml: what comes out has more than 1048576 bytes; accepted: fewer users and paths"],
+    );
+}
+
+#[test]
+fn notes_without_number_are_counted() {
+    let text: String = (0..5_000).map(|number| format!("key{number}: 1\n")).collect();
+    let told = config(&text).1.to_string();
+    assert!(told.contains("And more:\n  4000 further notes\n"), "{}", &told[told.len() - 200..]);
+    assert!(told.contains("paths: there is no entry"), "what matters is never among them");
+}
+
 /// Whatever is done to a good file, the import ends, and what it makes is valid.
 #[test]
 fn damaged_files_are_refused_or_become_something_valid() {
