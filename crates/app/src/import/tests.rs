@@ -275,7 +275,7 @@ fn variables_that_mediamtx_would_read_are_named_without_their_value() {
 #[test]
 fn a_file_that_would_become_too_large_is_refused_before_it_is_checked() {
     let paths: String = (0..1_900).map(|number| format!("  path{number}:\n")).collect();
-    let users: String = (0..200)
+    let users: String = (0..60)
         .map(|number| {
             format!("- {{user: u{number}, pass: p, permissions: [{{action: publish}}, {{action: read}}]}}\n")
         })
