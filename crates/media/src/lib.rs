@@ -21,9 +21,11 @@ mod path;
 mod pii;
 mod time;
 mod track;
+mod utc;
 
 pub use frame::Frame;
 pub use path::{PathError, StreamPath};
 pub use pii::Pii;
 pub use time::{Rate, Timestamp};
 pub use track::{Codec, CodecConfig, Kind, TrackId, TrackInfo};
+pub use utc::Utc;

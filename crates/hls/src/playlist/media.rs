@@ -3,11 +3,12 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
+use media::Utc;
+
 use super::directives::Skip;
 use super::{Seconds, Uri};
 use crate::name::{File, Rendition};
 use crate::options::Variant;
-use crate::wallclock::Utc;
 use crate::window::{LEAST_TARGETS, Segment, Window};
 
 /// CAN-SKIP-UNTIL in target durations, the least that is accepted (HLS2 §4.4.3.8).
