@@ -48,6 +48,16 @@ impl fmt::Display for Scheme {
 }
 
 impl Source {
+    /// What MediaMTX calls it, in the environment of commands and as a type in its API; `None` for publishers, whose
+    /// sessions have names of their own.
+    pub const fn name(&self) -> Option<&'static str> {
+        match self {
+            Self::Publisher => None,
+            Self::Pull(PullSource { scheme: Scheme::Rtmp, .. }) => Some("rtmpSource"),
+            Self::Pull(PullSource { scheme: Scheme::Rtsp, .. }) => Some("rtspSource"),
+        }
+    }
+
     /// Reads `publisher` or a URL.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::notices::{Event, Reader};
 use super::source::{self, Pulling};
 use super::table::{Matched, PathTable};
-use crate::config::{HookCommand, OnDemand, PullSource, Scheme, Source, Task};
+use crate::config::{HookCommand, OnDemand, PullSource, Source, Task};
 use crate::hooks::{Environment, Hook, Runner, Running};
 
 /// How long readers who waited for a stream have to take it.
@@ -211,13 +211,13 @@ impl Keeper {
 
     /// Kind, id and query of who feeds a path.
     fn publisher(&self, path: &StreamPath, found: &Matched) -> (&'static str, String, String) {
-        if let Source::Pull(source) = &found.rules.source {
-            return (source_name(source.scheme), String::new(), String::new());
+        if let Some(kind) = found.rules.source.name() {
+            return (kind, String::new(), String::new());
         }
         let publishes = |session: &Arc<gateway::sessions::Session>| {
             let activity = session.details().activity?;
             let publishes = activity.action == Action::Publish && activity.path == *path;
-            publishes.then(|| (session_name(session.kind), session.id.to_string(), activity.query.0))
+            publishes.then(|| (session.kind.name(), session.id.to_string(), activity.query.0))
         };
         self.sessions.snapshot().iter().rev().find_map(publishes).unwrap_or_default()
     }
@@ -241,7 +241,7 @@ impl Keeper {
         let Some(found) = self.table.find(&reader.path) else { return };
         let environment = self.environment(&reader.path, &found).with_query(reader.query.reveal());
         let environment = environment
-            .with("MTX_READER_TYPE", session_name(reader.kind))
+            .with("MTX_READER_TYPE", reader.kind.name())
             .with("MTX_READER_ID", reader.id.to_string());
         let names = ("run_on_read", "run_on_unread");
         let (task, afterwards) = (found.rules.on_read.as_ref(), found.rules.on_unread.as_ref());
@@ -252,7 +252,7 @@ impl Keeper {
 
     fn connected(&mut self, id: SessionId, kind: SessionKind) {
         let environment = Environment::new(self.rtsp_port)
-            .with("MTX_CONN_TYPE", session_name(kind))
+            .with("MTX_CONN_TYPE", kind.name())
             .with("MTX_CONN_ID", id.to_string());
         let task = Task::new(self.hooks.run_on_connect.clone(), self.hooks.run_on_connect_restart);
         let names = ("run_on_connect", "run_on_disconnect");
@@ -305,28 +305,4 @@ impl Keeper {
 
 fn hook(name: &'static str, path: &StreamPath, command: &HookCommand, environment: Environment) -> Hook {
     Hook { name, path: Some(path.clone()), command: command.clone(), environment }
-}
-
-/// What MediaMTX calls a session.
-const fn session_name(kind: SessionKind) -> &'static str {
-    match kind {
-        SessionKind::Rtmp => "rtmpConn",
-        SessionKind::Rtmps => "rtmpsConn",
-        SessionKind::WebRtc => "webRTCSession",
-        SessionKind::RtspConnection => "rtspConn",
-        SessionKind::RtspSession => "rtspSession",
-        SessionKind::RtspsConnection => "rtspsConn",
-        SessionKind::RtspsSession => "rtspsSession",
-        SessionKind::Hls => "hlsSession",
-        // MediaMTX has none.
-        SessionKind::Flv => "flvSession",
-    }
-}
-
-/// What MediaMTX calls a source.
-const fn source_name(scheme: Scheme) -> &'static str {
-    match scheme {
-        Scheme::Rtmp => "rtmpSource",
-        Scheme::Rtsp => "rtspSource",
-    }
 }

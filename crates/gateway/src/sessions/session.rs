@@ -51,6 +51,22 @@ impl SessionKind {
             Self::Flv => Protocol::Flv,
         }
     }
+
+    /// What MediaMTX calls it, in the environment of commands and as a type in its API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rtmp => "rtmpConn",
+            Self::Rtmps => "rtmpsConn",
+            Self::WebRtc => "webRTCSession",
+            Self::RtspConnection => "rtspConn",
+            Self::RtspSession => "rtspSession",
+            Self::RtspsConnection => "rtspsConn",
+            Self::RtspsSession => "rtspsSession",
+            Self::Hls => "hlsSession",
+            // MediaMTX has none.
+            Self::Flv => "flvSession",
+        }
+    }
 }
 
 /// One member of [`super::Sessions`]. Figures are counted where they arise.
@@ -117,6 +133,13 @@ pub struct Details {
     pub transport: Option<Transport>,
     /// RTSP: the session of a connection, the connection of a session.
     pub counterpart: Option<SessionId>,
+}
+
+impl Details {
+    /// What it does now; `None`: nothing yet, or no more.
+    pub fn action(&self) -> Option<Action> {
+        self.activity.as_ref().map(|activity| activity.action)
+    }
 }
 
 /// What a session does.
@@ -187,7 +210,7 @@ impl Session {
 
     /// What it does now; `None`: nothing yet, or no more.
     pub fn action(&self) -> Option<Action> {
-        self.details.lock().activity.as_ref().map(|activity| activity.action)
+        self.details.lock().action()
     }
 
     /// The stream that it publishes or reads now.
