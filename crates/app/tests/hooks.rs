@@ -7,11 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use gateway::rtmp::{Client, ClientError};
-use media::h264::{ParameterSets, avcc};
-use media::{CodecConfig, Frame, Timestamp, TrackInfo};
 use support::Running;
+use support::feed::Feed;
 
 const EVERYBODY: &str = "[[auth.user]]\nname = \"any\"\nnetworks = [\"127.0.0.0/8\"]\npublish = [\"*\"]\nread = [\"*\"]\napi = true\n";
 
@@ -58,43 +56,6 @@ impl Notes {
             assert!(Instant::now() < deadline, "{lines:#?} instead of {expected:#?}");
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-}
-
-fn track() -> TrackInfo {
-    let sps = [0x67, 0x42, 0xc0, 0x1f, 0x8c, 0x8d, 0x40, 0x50, 0x1e, 0x90, 0x0f, 0x08, 0x84, 0x6a];
-    let sets = ParameterSets {
-        sps: vec![Bytes::copy_from_slice(&sps)],
-        pps: vec![Bytes::from_static(&[0x68, 0xce, 0x3c, 0x80])],
-    };
-    TrackInfo { id: container::flv::VIDEO, config: CodecConfig::H264(sets) }
-}
-
-fn frame(number: i64) -> Frame {
-    let dts = Timestamp::from_millis(number * 20);
-    let payload = avcc::write([&[0x65, 0x88, 0x84][..]]);
-    Frame { track: container::flv::VIDEO, pts: dts, dts, random_access: true, payload }
-}
-
-/// A publisher who sends until it is dropped.
-struct Feed(tokio::task::JoinHandle<()>);
-
-impl Feed {
-    async fn start(server: &Running, path: &str) -> Self {
-        let mut client = Client::publish(server.address("rtmp").unwrap(), path).await.unwrap();
-        client.send_tracks(&[track()]).unwrap();
-        Self(tokio::spawn(async move {
-            for number in 0.. {
-                client.send_frame(&track(), &frame(number)).unwrap();
-                let _ = tokio::time::timeout(Duration::from_millis(20), client.next()).await;
-            }
-        }))
-    }
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

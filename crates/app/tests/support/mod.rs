@@ -1,6 +1,8 @@
 //! The binary under test, started and asked.
 #![allow(dead_code, reason = "each suite uses a part of it")]
 
+pub(crate) mod feed;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -85,8 +87,15 @@ impl Running {
     }
 
     pub(crate) fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address("http").unwrap()).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        self.ask("http", &format!("GET {path}"), "")
+    }
+
+    /// Sends a request with its header lines to a listener; gives all of the answer.
+    pub(crate) fn ask(&self, listener: &str, request: &str, headers: &str) -> String {
+        let mut stream = self.connect(listener);
+        // A stream that has just begun is waited for.
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(stream, "{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
