@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use axum::{Extension, Router};
@@ -123,7 +124,7 @@ impl Server {
     /// # Errors
     /// When a media socket fails while the server runs.
     pub async fn run(self, extra: Router) -> anyhow::Result<()> {
-        let router = self.router().merge(extra);
+        let routers = self.routers(extra);
         let Self {
             hub,
             sessions,
@@ -149,10 +150,7 @@ impl Server {
         }
         for bound in http {
             tracing::info!(listener = bound.name(), address = %bound.local_addr()?, "listening");
-            let router = match bound.name() {
-                "hls" => router.clone().layer(Extension(pages::WatchByHls)),
-                _ => router.clone(),
-            };
+            let router = routers.of(bound.name());
             tasks.spawn(bound.serve(router, shutdown.clone()));
         }
         tasks.spawn(hls.run());
@@ -208,7 +206,24 @@ impl Server {
         http.chain(rtmp).collect()
     }
 
-    fn router(&self) -> Router {
+    /// What each HTTP listener serves; `extra` routes stand beside the pages.
+    fn routers(&self, extra: Router) -> Routers {
+        let context = api::Context {
+            hub: self.hub.clone(),
+            sessions: self.sessions.clone(),
+            paths: self.work.configured(),
+            info: api::Info { version: env!("CARGO_PKG_VERSION"), started: SystemTime::now() },
+        };
+        let metrics = Arc::new(self.metrics());
+        let guarded = |router| http::guarded(router, Arc::clone(&self.authorizer));
+        Routers {
+            pages: self.pages(guarded(Arc::clone(&metrics).routes())).merge(extra),
+            api: guarded(api::routes(context.clone())),
+            metrics: guarded(metrics.routes_beside_mediamtx(context)),
+        }
+    }
+
+    fn metrics(&self) -> Metrics {
         let mut metrics = Metrics::new();
         metrics.register_listeners(self.http.iter().map(|bound| (bound.name(), bound.counters())).collect());
         if let Some(tls) = &self.tls {
@@ -216,17 +231,39 @@ impl Server {
         }
         let (hub, sessions, webrtc) = (self.hub.clone(), self.sessions.clone(), Arc::clone(&self.webrtc));
         metrics.register(Figures::new(hub, sessions, webrtc, self.work.figures()));
+        metrics
+    }
+
+    fn pages(&self, metrics: Router) -> Router {
         let webrtc = axum::middleware::from_fn_with_state(Arc::clone(&self.webrtc), webrtc::layer);
         let flv = axum::middleware::from_fn_with_state(Arc::clone(&self.flv), flv::layer);
         let hls = axum::middleware::from_fn_with_state(Arc::clone(&self.hls), hls::layer);
         Router::new()
             .merge(self.status.clone().routes())
-            .merge(metrics.routes(Arc::clone(&self.authorizer)))
+            .merge(metrics)
             .merge(pages::routes())
             .layer(webrtc)
             .layer(flv)
             .layer(hls)
             .layer(hls::compression())
+    }
+}
+
+/// What the HTTP listeners serve.
+struct Routers {
+    pages: Router,
+    api: Router,
+    metrics: Router,
+}
+
+impl Routers {
+    fn of(&self, listener: &str) -> Router {
+        match listener {
+            "api" => self.api.clone(),
+            "metrics" => self.metrics.clone(),
+            "hls" => self.pages.clone().layer(Extension(pages::WatchByHls)),
+            _ => self.pages.clone(),
+        }
     }
 }
 
@@ -262,9 +299,14 @@ async fn bind_http(config: &Config, tls: Option<&Tls>) -> anyhow::Result<Vec<Bou
     };
     let listen = &config.listen;
     let mut all = Vec::new();
-    for (name, address) in
-        [("http", listen.http), ("https", listen.https), ("webrtc", listen.webrtc), ("hls", listen.hls)]
-    {
+    for (name, address) in [
+        ("http", listen.http),
+        ("https", listen.https),
+        ("webrtc", listen.webrtc),
+        ("hls", listen.hls),
+        ("api", listen.api),
+        ("metrics", listen.metrics),
+    ] {
         let Some(address) = address else { continue };
         let bound = Bound::bind(name, address, options).await;
         let bound = bound.with_context(|| cannot_be_bound(name, address))?;

@@ -35,7 +35,7 @@ section! {
 section! {
     /// Every socket in one place; `""` switches one off. Port 0 takes any free port and logs which.
     "listen" => pub Listen {
-        /// TCP: pages, API and all HTTP media (`/{path}/whip`, `/{path}/whep`, `/{path}.flv`,
+        /// TCP: pages and all HTTP media (`/{path}/whip`, `/{path}/whep`, `/{path}.flv`,
         /// `/{path}/index.m3u8`), `/healthz` and `/metrics`.
         http: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8080""#);
         /// TCP: the same in TLS (customary: 8443), by the certificate in `[tls]`.
@@ -59,9 +59,11 @@ section! {
         rtsps: Option<SocketAddr> = Address, Some(r#""""#);
         /// TCP: HLS once more, where MediaMTX has it, with its watching page at `/{path}/`.
         hls: Option<SocketAddr> = Address, Some(r#""0.0.0.0:8888""#);
-        /// TCP: the API once more, where MediaMTX has it (customary: 9997). Accepted; nothing listens there yet.
+        /// TCP: the control API, `/v3/...` as MediaMTX has it (customary: `127.0.0.1:9997`), for users with `api = true`. It
+        /// tells names and addresses of who publishes and reads.
         api: Option<SocketAddr> = Address, Some(r#""""#);
-        /// TCP: the metrics once more, where MediaMTX has them (customary: 9998). Accepted; nothing listens there yet.
+        /// TCP: `/metrics` with the names that MediaMTX gives them beside our own (customary: `127.0.0.1:9998`), for users
+        /// with `api = true`. Unlike those of `http` they name the paths of streams.
         metrics: Option<SocketAddr> = Address, Some(r#""""#);
     }
 }
@@ -340,28 +342,26 @@ pub struct Listener {
     pub address: Option<SocketAddr>,
     /// By what.
     pub transport: Transport,
-    /// Whether this version opens it; the others are accepted and noted.
-    pub served: bool,
 }
 
 impl Listen {
     /// All listeners, in the order of the reference.
     pub fn listeners(&self) -> [Listener; 13] {
-        let tcp = |name, address, served| Listener { name, address, transport: Transport::Tcp, served };
+        let tcp = |name, address| Listener { name, address, transport: Transport::Tcp };
         [
-            tcp("http", self.http, true),
-            tcp("https", self.https, true),
-            tcp("webrtc", self.webrtc, true),
-            Listener { transport: Transport::UdpAndTcp, ..tcp("ice", self.ice, true) },
-            tcp("rtmp", self.rtmp, true),
-            tcp("rtmps", self.rtmps, true),
-            tcp("rtsp", self.rtsp, true),
-            Listener { transport: Transport::Udp, ..tcp("rtp", self.rtp, true) },
-            Listener { transport: Transport::Udp, ..tcp("rtcp", self.rtcp, true) },
-            tcp("rtsps", self.rtsps, true),
-            tcp("hls", self.hls, true),
-            tcp("api", self.api, false),
-            tcp("metrics", self.metrics, false),
+            tcp("http", self.http),
+            tcp("https", self.https),
+            tcp("webrtc", self.webrtc),
+            Listener { transport: Transport::UdpAndTcp, ..tcp("ice", self.ice) },
+            tcp("rtmp", self.rtmp),
+            tcp("rtmps", self.rtmps),
+            tcp("rtsp", self.rtsp),
+            Listener { transport: Transport::Udp, ..tcp("rtp", self.rtp) },
+            Listener { transport: Transport::Udp, ..tcp("rtcp", self.rtcp) },
+            tcp("rtsps", self.rtsps),
+            tcp("hls", self.hls),
+            tcp("api", self.api),
+            tcp("metrics", self.metrics),
         ]
     }
 }

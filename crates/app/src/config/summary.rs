@@ -29,12 +29,9 @@ impl Config {
                 warnings.push("everybody may use the API without a password, from everywhere".to_owned());
             }
         }
-        for listener in self.listen.listeners() {
-            if let (false, Some(address)) = (listener.served, listener.address) {
-                warnings.push(format!(
-                    "listen.{} = \"{address}\" is accepted; nothing listens there yet",
-                    listener.name
-                ));
+        for (name, address) in [("api", self.listen.api), ("metrics", self.listen.metrics)] {
+            if address.is_some() && !self.users.iter().any(|user| user.api) {
+                warnings.push(format!("listen.{name} is set and no user has api = true"));
             }
         }
         let in_tls = |listener: &Listener| listener.address.is_some() && self.tls.covers(listener.name);
@@ -57,7 +54,7 @@ impl Config {
     fn write_summary(&self, text: &mut String) -> fmt::Result {
         writeln!(text, "Listens:")?;
         let listeners = self.listen.listeners();
-        let open = |listener: &&Listener| listener.served && listener.address.is_some();
+        let open = |listener: &&Listener| listener.address.is_some();
         for Listener { name, address, transport, .. } in listeners.iter().filter(open) {
             let transport = match transport {
                 Transport::Tcp if self.tls.covers(name) => "TCP, TLS",

@@ -1,19 +1,18 @@
 //! `/metrics` in the OpenMetrics text form. Nothing is counted twice for it: collectors read live state when scraped.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fmt, fs};
 
+use api::metrics::Filter;
 use axum::Router;
-use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::Query;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use gateway::credentials;
 use gateway::transport::TlsAcceptor;
-use hub::Denied;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -22,7 +21,6 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use super::listener::Counters;
-use crate::auth::UserAuthorizer;
 use crate::tls::Tls;
 
 /// The media type of what [`Metrics::encode`] gives.
@@ -70,29 +68,36 @@ impl Metrics {
         Ok(page)
     }
 
-    /// `GET /metrics`, for whom the access rules let use the API. Prometheus shows Basic credentials (RFC 7617).
-    pub fn routes(self, authorizer: Arc<UserAuthorizer>) -> Router {
-        let metrics = Arc::new(self);
-        let answer = async move |ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap| {
-            let credentials = credentials::from_headers(&headers).unwrap_or_default();
-            match authorizer.authorize_api(peer.ip(), &credentials).await {
-                Ok(()) => metrics.answer(),
-                Err(Denied::CredentialsNeeded | Denied::WrongCredentials) => {
-                    let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"medley\"")];
-                    (StatusCode::UNAUTHORIZED, challenge).into_response()
-                }
-                Err(Denied::Busy) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-                Err(_) => StatusCode::FORBIDDEN.into_response(),
-            }
+    /// `GET /metrics` with the figures of no single stream: for listeners that are open to more than a monitoring
+    /// system.
+    pub fn routes(self: Arc<Self>) -> Router {
+        Router::new().route("/metrics", get(async move || answer(self.encode())))
+    }
+
+    /// `GET /metrics` with the figures of each stream and session under MediaMTX's names beside, by MediaMTX's filters.
+    /// Who filters gets MediaMTX's families only.
+    pub fn routes_beside_mediamtx(self: Arc<Self>, context: api::Context) -> Router {
+        let answer = async move |Query(parameters): Query<HashMap<String, String>>| {
+            answer(self.encode_beside_mediamtx(&context, &Filter::new(parameters)))
         };
         Router::new().route("/metrics", get(answer))
     }
 
-    fn answer(&self) -> Response {
-        match self.encode() {
-            Ok(page) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], page).into_response(),
-            Err(fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    fn encode_beside_mediamtx(&self, context: &api::Context, filter: &Filter) -> Result<String, fmt::Error> {
+        let mut page = String::new();
+        if filter.is_empty() {
+            text::encode_registry(&mut page, &self.registry)?;
         }
+        api::metrics::write(context, filter, &mut page)?;
+        text::encode_eof(&mut page)?;
+        Ok(page)
+    }
+}
+
+fn answer(page: Result<String, fmt::Error>) -> Response {
+    match page {
+        Ok(page) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], page).into_response(),
+        Err(fmt::Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 

@@ -72,6 +72,11 @@ impl PathWork {
         Arc::new(Notices::new(Arc::clone(&self.table), connections, self.events.clone()))
     }
 
+    /// What the API asks.
+    pub(crate) fn configured(&self) -> Arc<dyn api::ConfiguredPaths> {
+        Arc::clone(&self.table) as _
+    }
+
     pub(crate) fn figures(&self) -> HookFigures {
         HookFigures(self.runner.clone())
     }

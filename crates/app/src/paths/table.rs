@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use api::{ConfiguredPath, ConfiguredPaths};
 use media::StreamPath;
 
 use crate::config::PathRules;
@@ -51,6 +52,17 @@ impl PathTable {
         let mut entries: Vec<_> = self.literal.iter().collect();
         entries.sort_by_key(|(path, _)| *path);
         entries
+    }
+}
+
+impl ConfiguredPaths for PathTable {
+    fn find(&self, path: &StreamPath) -> Option<ConfiguredPath> {
+        let Matched { rules, .. } = Self::find(self, path)?;
+        Some(ConfiguredPath { entry: rules.name.to_string(), source: rules.source.name() })
+    }
+
+    fn own(&self) -> Vec<StreamPath> {
+        self.literal.keys().cloned().collect()
     }
 }
 

@@ -201,6 +201,15 @@ pub(crate) mod ffmpeg {
 
     /// The same with noise of `rate` bits a second.
     pub(crate) fn publish_at(server: SocketAddr, path: &str, seconds: u32, rate: &str) -> Publisher {
+        run(seconds, rate, &["-c:a", "aac", "-f", "flv", &format!("rtmp://{server}/{path}")])
+    }
+
+    /// Publishes the same picture with the sound and to the place that `output` says.
+    pub(crate) fn publish_as(seconds: u32, output: &[&str]) -> Publisher {
+        run(seconds, "1M", output)
+    }
+
+    fn run(seconds: u32, rate: &str, output: &[&str]) -> Publisher {
         let picture = "testsrc=s=640x480:r=30,noise=alls=40:allf=t";
         let input = ["-re", "-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", "sine=f=440:r=48000"];
         let video =
@@ -210,7 +219,8 @@ pub(crate) mod ffmpeg {
             .args(input)
             .args(["-t", &seconds.to_string()])
             .args(video)
-            .args(["-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "flv", &format!("rtmp://{server}/{path}")])
+            .args(["-pix_fmt", "yuv420p"])
+            .args(output)
             .stdin(Stdio::null())
             .spawn();
         Publisher(child.expect("scripts/setup installs ffmpeg"))
