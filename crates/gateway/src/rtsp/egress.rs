@@ -6,15 +6,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use hub::{Delivery, EndReason, Join, LiveFrame, Subscription};
-use media::{CodecConfig, Frame, Kind, Timestamp, TrackInfo};
+use media::{Kind, Timestamp, TrackInfo};
 use rtp::Payloads;
-use rtp::h264::Packetizer;
 use rtp::sender::{Outgoing, ReaderClock, Sender, SenderConfig};
 use rtsp::interleaved_header;
-use rtsp::sdp::{self, AuHeaderLengths, Format};
+use rtsp::sdp;
 use rtsp::session::{Offered, RtpInfo, Setup};
 use rtsp::transport::Transport;
 
+use super::formats::{self, packetize};
 use super::udp::{Attachment, Flow};
 use crate::outbox::Outbox;
 use crate::sessions::{Session, count};
@@ -118,7 +118,7 @@ impl Egress {
         let offered = |track: &Track| {
             let media = sdp::Media {
                 payload_type: track.payload_type,
-                format: format(&track.info.config)?,
+                format: formats::describe(&track.info.config)?,
                 control: String::new(),
             };
             Some(Offered { media, ssrc: track.sender.ssrc() })
@@ -239,7 +239,7 @@ impl Track {
         let config = SenderConfig {
             payload_type,
             rate: info.rate(),
-            marks_frames: matches!(info.config, CodecConfig::H264(_) | CodecConfig::Aac(_)),
+            marks_frames: formats::marks_frames(&info.config),
             seed: seed.wrapping_add(at as u64 + 1),
         };
         Self { info: Arc::new(info), payload_type, sender: Sender::new(config), transport: None }
@@ -284,28 +284,5 @@ impl Lane<'_> {
             (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtcp, &[report]),
             _ => {}
         }
-    }
-}
-
-fn format(config: &CodecConfig) -> Option<Format> {
-    Some(match config {
-        CodecConfig::H264(sets) => Format::H264 { sets: sets.clone() },
-        CodecConfig::Aac(config) => {
-            Format::Mpeg4Generic { config: config.clone(), lengths: AuHeaderLengths::HBR }
-        }
-        CodecConfig::Opus(head) => Format::Opus { channels: head.channels },
-        CodecConfig::G711(config) => Format::G711(*config),
-        _ => return None,
-    })
-}
-
-fn packetize(frame: &Frame, track: &TrackInfo, most: usize) -> Payloads {
-    match &track.config {
-        CodecConfig::H264(sets) => {
-            Packetizer::new(most).packetize(&frame.payload, frame.random_access.then_some(sets))
-        }
-        CodecConfig::Aac(_) => rtp::aac::packetize(&frame.payload, most),
-        CodecConfig::G711(_) => rtp::g711::packetize(&frame.payload),
-        _ => rtp::opus::packetize(&frame.payload),
     }
 }

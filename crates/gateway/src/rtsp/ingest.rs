@@ -1,15 +1,14 @@
 //! RTP packets to frames.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use hub::{EndReason, Publisher, TrackWriter};
-use media::TrackId;
-use rtp::aac::AuHeaders;
-use rtp::receiver::{Event, Format, REORDER_WAIT, ReceiveError, Receiver, TrackConfig};
+use rtp::receiver::{Event, ReceiveError, Receiver};
 use rtsp::sdp;
 
+use super::formats::{self, track_id};
 use super::udp::Flow;
 use crate::sessions::RtpCounters;
 
@@ -36,7 +35,8 @@ impl Ingest {
         let mut this =
             Self { publisher, receiver: Receiver::new(seed), writers: vec![None; media.len()], told: false };
         for track in tracks {
-            let Some(config) = media.get(track).and_then(|media| config(track, media, ordered)) else {
+            let Some(config) = media.get(track).and_then(|media| formats::receive(track, media, ordered))
+            else {
                 continue;
             };
             this.receiver.add_track(config);
@@ -128,29 +128,4 @@ impl Ingest {
             }
         }
     }
-}
-
-fn track_id(track: usize) -> TrackId {
-    TrackId(u32::try_from(track).unwrap_or(u32::MAX))
-}
-
-/// What the description says, as the receiver takes it; `None` for what cannot be read after all.
-fn config(track: usize, media: &sdp::Media, ordered: bool) -> Option<TrackConfig> {
-    let format = match &media.format {
-        sdp::Format::H264 { sets } => Format::H264 { sets: sets.clone() },
-        sdp::Format::Opus { channels } => Format::Opus { channels: *channels },
-        sdp::Format::Mpeg4Generic { config, lengths } => {
-            let headers = AuHeaders::new(lengths.size, lengths.index, lengths.index_delta)?;
-            Format::AacGeneric { config: config.clone(), headers }
-        }
-        sdp::Format::Mp4aLatm { config, .. } => {
-            let config = config.as_ref().map(|config| media::aac::latm::StreamMuxConfig::parse(config));
-            Format::AacLatm { config: config.transpose().ok()? }
-        }
-        sdp::Format::G711(config) => Format::G711(*config),
-        _ => return None,
-    };
-    let reorder_wait = if ordered { Duration::ZERO } else { REORDER_WAIT };
-    let (payload_type, rate) = (media.payload_type, media.format.rate());
-    Some(TrackConfig { id: track_id(track), payload_type, rate, format, reorder_wait })
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod egress;
+pub mod formats;
 mod ingest;
 mod listener;
 mod pull;
