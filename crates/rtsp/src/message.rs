@@ -4,9 +4,8 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use rtsp_types::{HeaderName, headers};
 
-pub use rtsp_types::{Method, StatusCode, Version};
+pub use rtsp_types::{HeaderName, Method, StatusCode, Version, headers};
 
 /// A parsed request.
 pub type Request = rtsp_types::Request<Vec<u8>>;

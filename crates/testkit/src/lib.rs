@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`pictures`], [`sounds`] | synthetic media: every picture carries its number and the time when it was made |
 //! | [`feed`] | both in real time, as an encoder would give them |
-//! | [`rtmp`], [`rtc`], [`flv`] | who publishes and reads them, light enough for hundreds of readers in one thread |
+//! | [`rtmp`], [`rtsp`], [`rtc`], [`flv`] | who publishes and reads them, light enough for hundreds of readers in one thread |
 //! | [`hls`] | an HLS player that measures, and a checker of playlists |
 //! | [`server`] | the server under test, and nginx beside it, each pinned to a core of its own |
 //! | [`process`] | what a process costs |
@@ -22,6 +22,7 @@ pub mod pictures;
 pub mod process;
 pub mod rtc;
 pub mod rtmp;
+pub mod rtsp;
 pub mod server;
 pub mod sounds;
 pub mod stamp;

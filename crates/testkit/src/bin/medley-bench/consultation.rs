@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use container::flv;
-use media::Codec;
+use media::{Codec, Kind};
 use testkit::feed::Feed;
 use testkit::pictures::Pictures;
 use testkit::server::Medley;
 use testkit::sounds::{Content, Sounds};
 use testkit::stats::median;
-use testkit::{rtc, rtmp};
+use testkit::{rtc, rtmp, rtsp};
 use webrtc::{Event, VIDEO_TRACK};
 
 use super::Setup;
@@ -19,7 +19,7 @@ use super::crew::{Crew, Delays, cpu_of, quantiles};
 use super::report::{Table, number};
 
 /// Bits a second of the pictures of each side.
-const BPS: u32 = 1_000_000;
+pub(super) const BPS: u32 = 1_000_000;
 /// Pictures a second of a consultation, both ways.
 const PICTURES: f64 = 60.0;
 
@@ -81,6 +81,17 @@ pub(super) async fn read_flv(server: std::net::SocketAddr, path: &str, delays: &
     loop {
         if let flv::Event::Frame(frame) = reader.next().await?
             && frame.track == flv::VIDEO
+        {
+            delays.note(&frame);
+        }
+    }
+}
+
+pub(super) async fn read_rtsp(server: std::net::SocketAddr, path: &str, delays: &Delays) -> Result<()> {
+    let mut reader = rtsp::Client::play(server, path).await?;
+    loop {
+        if let rtp::receiver::Event::Frame(frame) = reader.next().await?
+            && reader.kind(&frame) == Some(Kind::Video)
         {
             delays.note(&frame);
         }

@@ -14,7 +14,7 @@ use testkit::rtmp::Counters;
 use testkit::server::{Medley, Nginx};
 use testkit::sounds::{Content, Sounds};
 use testkit::stats::median;
-use testkit::{flv, rtc, rtmp};
+use testkit::{flv, rtc, rtmp, rtsp};
 
 use super::Setup;
 use super::crew::{Crew, cpu_of};
@@ -52,12 +52,12 @@ pub(super) async fn rtmp(setup: &Setup) -> Result<Table> {
     for &readers in setup.sizes(&[50, 200, 500]) {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..setup.runs {
-            let medley = Medley::start(&setup.binary, setup.core).await?;
-            ours.push(rtmp_once(setup, &medley.process, medley.rtmp, readers).await?);
-            drop(medley);
+            ours.push(tcp_once(setup, Reader::Rtmp, readers).await?);
             if Nginx::is_installed() {
                 let nginx = Nginx::start(setup.core).await?;
-                theirs.push(rtmp_once(setup, &nginx.process, nginx.rtmp, readers).await?);
+                let (process, server) = (&nginx.process, nginx.rtmp);
+                let read = |counters| rtmp::count(server, PATH, counters);
+                theirs.push(once(setup, process, server, readers, read).await?);
             }
         }
         row(&mut table, format!("{readers} medley"), &ours);
@@ -68,20 +68,77 @@ pub(super) async fn rtmp(setup: &Setup) -> Result<Table> {
     Ok(table)
 }
 
-/// HTTP-FLV beside RTMP, by turns.
-pub(super) async fn flv(setup: &Setup) -> Result<Table> {
-    let mut table = Table::new("HTTP-FLV readers of one stream of 2 Mbit/s (target: as RTMP)", &HEADER);
-    for &readers in setup.sizes(&[50, 200, 500]) {
-        let (mut flv, mut rtmp) = (Vec::new(), Vec::new());
-        for _ in 0..setup.runs {
-            let medley = Medley::start(&setup.binary, setup.core).await?;
-            flv.push(flv_once(setup, &medley, readers).await?);
-            drop(medley);
-            let medley = Medley::start(&setup.binary, setup.core).await?;
-            rtmp.push(rtmp_once(setup, &medley.process, medley.rtmp, readers).await?);
+/// Readers over TCP of a stream that came by RTMP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reader {
+    Rtmp,
+    Flv,
+    Rtsp,
+}
+
+impl Reader {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rtmp => "RTMP",
+            Self::Flv => "HTTP-FLV",
+            Self::Rtsp => "RTSP",
         }
-        row(&mut table, format!("{readers} FLV"), &flv);
-        row(&mut table, format!("{readers} RTMP"), &rtmp);
+    }
+
+    async fn count(self, (rtmp, http, rtsp): Addresses, counters: Arc<Counters>) -> Result<()> {
+        match self {
+            Self::Rtmp => rtmp::count(rtmp, PATH, counters).await,
+            Self::Flv => flv::count(http, PATH, counters).await,
+            Self::Rtsp => rtsp::count(rtsp, PATH, counters).await,
+        }
+    }
+}
+
+/// Where RTMP, HTTP and RTSP are.
+type Addresses = (SocketAddr, SocketAddr, SocketAddr);
+
+/// The readers of one protocol.
+pub(super) async fn tcp(setup: &Setup, reader: Reader) -> Result<Table> {
+    let mut table = Table::new(format!("{} readers of one stream of 2 Mbit/s", reader.name()), &HEADER);
+    for &readers in setup.sizes(&[50, 200, 500]) {
+        let mut costs = Vec::new();
+        for _ in 0..setup.runs {
+            costs.push(tcp_once(setup, reader, readers).await?);
+        }
+        row(&mut table, readers.to_string(), &costs);
+    }
+    Ok(table)
+}
+
+/// HTTP-FLV and RTSP beside RTMP, by turns.
+pub(super) async fn beside(setup: &Setup) -> Result<Table> {
+    const READERS: [Reader; 3] = [Reader::Rtmp, Reader::Flv, Reader::Rtsp];
+    let header = ["readers", "CPU s/Gbit", "of RTMP", "% of a core", "KiB/reader", "clients' core"];
+    let title =
+        "RTMP, HTTP-FLV and RTSP over TCP: readers of one stream of 2 Mbit/s (target: none dearer than RTMP)";
+    let mut table = Table::new(title, &header);
+    for &readers in setup.sizes(&[50, 200, 500]) {
+        let mut runs = Vec::new();
+        for _ in 0..setup.runs {
+            let mut costs = Vec::new();
+            for reader in READERS {
+                costs.push(tcp_once(setup, reader, readers).await?);
+            }
+            runs.push(costs);
+        }
+        for (at, reader) in READERS.into_iter().enumerate() {
+            let of = |figure: &dyn Fn(&[Cost]) -> f64| {
+                median(&runs.iter().map(|run| figure(run)).collect::<Vec<_>>())
+            };
+            let cells = [
+                number(of(&|run| run[at].per_gbit), 3),
+                number(of(&|run| run[at].per_gbit / run[0].per_gbit), 2),
+                number(of(&|run| run[at].cpu), 1),
+                number(of(&|run| run[at].memory), 0),
+                format!("{:.0} %", of(&|run| run[at].own)),
+            ];
+            table.row(format!("{readers} {}", reader.name()), cells);
+        }
     }
     Ok(table)
 }
@@ -94,31 +151,32 @@ async fn publish(server: SocketAddr, crew: &mut Crew) -> Result<()> {
     crew.work(Duration::from_millis(2_500)).await
 }
 
-async fn rtmp_once(setup: &Setup, process: &Process, server: SocketAddr, readers: usize) -> Result<Cost> {
+/// One publisher over RTMP at `server`, and so many of what `read` makes.
+async fn once<F>(
+    setup: &Setup,
+    process: &Process,
+    server: SocketAddr,
+    readers: usize,
+    read: impl Fn(Arc<Counters>) -> F,
+) -> Result<Cost>
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
     let mut crew = Crew::default();
     publish(server, &mut crew).await?;
     let before = process.resident_kib()?;
     let counters = Arc::new(Counters::default());
     for _ in 0..readers {
-        let counters = Arc::clone(&counters);
-        crew.add(async move { rtmp::count(server, PATH, counters).await });
+        crew.add(read(Arc::clone(&counters)));
         crew.work(Duration::from_millis(2)).await?;
     }
     measure(setup, process, crew, &counters, (readers, before)).await
 }
 
-async fn flv_once(setup: &Setup, medley: &Medley, readers: usize) -> Result<Cost> {
-    let mut crew = Crew::default();
-    publish(medley.rtmp, &mut crew).await?;
-    let before = medley.process.resident_kib()?;
-    let counters = Arc::new(Counters::default());
-    let http = medley.http;
-    for _ in 0..readers {
-        let counters = Arc::clone(&counters);
-        crew.add(async move { flv::count(http, PATH, counters).await });
-        crew.work(Duration::from_millis(2)).await?;
-    }
-    measure(setup, &medley.process, crew, &counters, (readers, before)).await
+async fn tcp_once(setup: &Setup, reader: Reader, readers: usize) -> Result<Cost> {
+    let medley = Medley::start(&setup.binary, setup.core).await?;
+    let addresses = (medley.rtmp, medley.http, medley.rtsp);
+    once(setup, &medley.process, medley.rtmp, readers, |counters| reader.count(addresses, counters)).await
 }
 
 pub(super) async fn whep(setup: &Setup) -> Result<Table> {

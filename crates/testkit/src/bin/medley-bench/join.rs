@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use container::flv::{Event, VIDEO};
-use media::Codec;
+use media::{Codec, Kind};
 use testkit::feed::Feed;
 use testkit::pictures::Pictures;
 use testkit::server::Medley;
 use testkit::sounds::{Content, Sounds};
 use testkit::stats::{median, percentile};
-use testkit::{flv, rtc, rtmp};
+use testkit::{flv, rtc, rtmp, rtsp};
 use webrtc::VIDEO_TRACK;
 
 use super::Setup;
@@ -25,14 +25,16 @@ const JOINS: u64 = 20;
 enum Reader {
     Rtmp,
     Flv,
+    Rtsp,
     Whep,
 }
 
 /// What is measured, the path of its publisher, and the target in milliseconds.
-const PAIRS: [(&str, Reader, &str, u32); 5] = [
+const PAIRS: [(&str, Reader, &str, u32); 6] = [
     ("RTMP > RTMP", Reader::Rtmp, PATIENT, 5),
     ("WHIP > RTMP", Reader::Rtmp, DOCTOR, 5),
     ("RTMP > FLV", Reader::Flv, PATIENT, 5),
+    ("RTMP > RTSP", Reader::Rtsp, PATIENT, 5),
     ("RTMP > WHEP", Reader::Whep, PATIENT, 50),
     ("WHIP > WHEP", Reader::Whep, DOCTOR, 50),
 ];
@@ -83,6 +85,7 @@ async fn once(setup: &Setup) -> Result<[Vec<f64>; PAIRS.len()]> {
             let took = match reader {
                 Reader::Rtmp => rtmp_join(&medley, path).await?,
                 Reader::Flv => flv_join(&medley, path).await?,
+                Reader::Rtsp => rtsp_join(&medley, path).await?,
                 Reader::Whep => whep_join(&medley, setup, path).await?,
             };
             times.push(took.as_secs_f64() * 1e3);
@@ -105,6 +108,20 @@ async fn flv_join(medley: &Medley, path: &str) -> Result<Duration> {
     let mut reader = flv::Client::play(medley.http, path).await?;
     while !is_random_access(&reader.next().await?) {}
     Ok(begun.elapsed())
+}
+
+/// From the TCP connection on.
+async fn rtsp_join(medley: &Medley, path: &str) -> Result<Duration> {
+    let begun = Instant::now();
+    let mut reader = rtsp::Client::play(medley.rtsp, path).await?;
+    loop {
+        if let rtp::receiver::Event::Frame(frame) = reader.next().await?
+            && reader.kind(&frame) == Some(Kind::Video)
+            && frame.random_access
+        {
+            return Ok(begun.elapsed());
+        }
+    }
 }
 
 fn is_random_access(event: &Event) -> bool {

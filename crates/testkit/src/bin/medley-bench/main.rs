@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
+use fanout::Reader;
 use webrtc::Certificate;
 
 #[derive(Parser, Debug)]
@@ -56,6 +57,10 @@ enum What {
     FanoutRtmp,
     /// What HTTP-FLV readers of one stream cost.
     FanoutFlv,
+    /// What RTSP readers of one stream cost, over TCP.
+    FanoutRtsp,
+    /// RTMP, HTTP-FLV and RTSP readers, by turns.
+    FanoutTcp,
     /// What WHEP readers of one stream cost.
     FanoutWhep,
     /// How far HLS players are behind live.
@@ -69,6 +74,7 @@ enum What {
 }
 
 impl What {
+    /// What is measured without a name: `FanoutTcp` has the readers by HTTP-FLV and RTSP.
     const ALL: [Self; 11] = [
         Self::Start,
         Self::Join,
@@ -76,7 +82,7 @@ impl What {
         Self::Sound,
         Self::Consultation,
         Self::FanoutRtmp,
-        Self::FanoutFlv,
+        Self::FanoutTcp,
         Self::FanoutWhep,
         Self::Hls,
         Self::HlsJoin,
@@ -114,7 +120,7 @@ async fn main() -> Result<()> {
         certificate: Certificate::generate().context("no randomness")?,
     };
     report::machine();
-    for what in What::ALL.into_iter().filter(|&what| cli.what.is_none_or(|wanted| wanted == what)) {
+    for what in cli.what.map_or_else(|| What::ALL.to_vec(), |what| vec![what]) {
         let table = match what {
             What::Start => start::run(&setup).await?,
             What::Join => join::run(&setup).await?,
@@ -122,7 +128,9 @@ async fn main() -> Result<()> {
             What::Sound => sound::run(&setup).await?,
             What::Consultation => consultation::run(&setup).await?,
             What::FanoutRtmp => fanout::rtmp(&setup).await?,
-            What::FanoutFlv => fanout::flv(&setup).await?,
+            What::FanoutFlv => fanout::tcp(&setup, Reader::Flv).await?,
+            What::FanoutRtsp => fanout::tcp(&setup, Reader::Rtsp).await?,
+            What::FanoutTcp => fanout::beside(&setup).await?,
             What::FanoutWhep => fanout::whep(&setup).await?,
             What::Hls => hls::latency(&setup).await?,
             What::HlsJoin => hls::join(&setup).await?,
