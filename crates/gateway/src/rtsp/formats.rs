@@ -67,3 +67,81 @@ pub fn receive(track: usize, media: &sdp::Media, ordered: bool) -> Option<TrackC
 pub(super) fn track_id(track: usize) -> TrackId {
     TrackId(u32::try_from(track).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use bytes::{Buf, Bytes};
+    use media::Codec;
+    use rtp::receiver::{Event, Receiver};
+
+    use super::*;
+
+    /// What GStreamer announced and sent (`tests/vectors/gstreamer-1.22/SOURCE.md`), as pictures and sound.
+    fn receive_all(description: &str, blocks: &'static [u8]) -> (Vec<TrackInfo>, Vec<Frame>) {
+        let presentation = sdp::read(description.as_bytes()).unwrap();
+        assert!(presentation.ignored.is_empty(), "{:?}", presentation.ignored);
+        let (mut receiver, start) = (Receiver::new(7), Instant::now());
+        for (track, media) in presentation.media.iter().enumerate() {
+            receiver.add_track(receive(track, media, true).unwrap());
+        }
+        let (mut tracks, mut frames) = (Vec::new(), Vec::new());
+        let mut rest = Bytes::from_static(blocks);
+        while !rest.is_empty() {
+            let now = start + Duration::from_micros(rest.get_u32().into());
+            assert_eq!(rest.get_u8(), b'$');
+            let (channel, length) = (rest.get_u8(), usize::from(rest.get_u16()));
+            let (track, packet) = (track_id(usize::from(channel / 2)), rest.split_to(length));
+            match channel % 2 {
+                0 => receiver.handle_rtp(track, &packet, now).unwrap(),
+                _ => receiver.handle_rtcp(track, &packet, now).unwrap(),
+            }
+            while let Some(event) = receiver.poll_event() {
+                match event {
+                    Event::Track(info) => tracks.push(info),
+                    Event::Frame(frame) => frames.push(frame),
+                    Event::Lost(_) => panic!("nothing is missing"),
+                    Event::Goodbye(_) => {}
+                }
+            }
+        }
+        (tracks, frames)
+    }
+
+    #[test]
+    fn pictures_and_sound_of_gstreamer_whose_latm_configuration_ends_early() {
+        let vectors: [(&str, &[u8], u32, u8, usize); 2] = [
+            (
+                include_str!("../../../../tests/vectors/gstreamer-1.22/rtsp-publish-avenc-aac.sdp"),
+                include_bytes!("../../../../tests/vectors/gstreamer-1.22/rtsp-publish-avenc-aac.rtp"),
+                48_000,
+                2,
+                // One that primes the encoder.
+                61,
+            ),
+            (
+                include_str!("../../../../tests/vectors/gstreamer-1.22/rtsp-publish-voaacenc.sdp"),
+                include_bytes!("../../../../tests/vectors/gstreamer-1.22/rtsp-publish-voaacenc.rtp"),
+                44_100,
+                1,
+                60,
+            ),
+        ];
+        for (description, blocks, hz, channels, count) in vectors {
+            let (tracks, frames) = receive_all(description, blocks);
+            let track = |codec| tracks.iter().find(|track| track.codec() == codec).expect("announced");
+            let (video, audio) = (track(Codec::H264), track(Codec::Aac));
+            let CodecConfig::Aac(config) = &audio.config else { panic!("AAC") };
+            assert_eq!((config.rate().hz(), config.channels(), config.has_sbr()), (hz, channels, false));
+            let (pictures, sound): (Vec<_>, Vec<_>) =
+                frames.iter().partition(|frame| frame.track == video.id);
+            assert_eq!((pictures.len(), sound.len()), (30, count));
+            let random_access = pictures.iter().enumerate().filter(|(_, picture)| picture.random_access);
+            let random_access: Vec<_> = random_access.map(|(at, _)| at).collect();
+            assert_eq!(random_access, [0, 1, 16], "rtspclientsink asks for one; then a GOP of 15");
+            let steps = sound.windows(2).map(|pair| pair[1].pts.minus(pair[0].pts).ticks());
+            assert!(steps.into_iter().all(|step| (1_010..=1_040).contains(&step)), "frames of 1,024 samples");
+        }
+    }
+}

@@ -100,8 +100,8 @@ impl AudioConfig {
         let reader = &mut BitReader::new(asc);
         let Fields { object_type, core, channel_config, sbr, ps, output, specific } = Fields::parse(reader)?;
         let (mut sbr, mut ps, mut output) = (sbr, ps, output);
-        if !sbr && let Some(extension) = Extension::parse(reader) {
-            (sbr, ps, output) = (true, extension.ps, extension.rate);
+        if !sbr && let Some(Extension { rate: Some(rate), ps: extended }) = Extension::parse(reader) {
+            (sbr, ps, output) = (true, extended, rate);
         }
         Ok(Self {
             bytes: Bytes::copy_from_slice(asc),
@@ -116,14 +116,16 @@ impl AudioConfig {
         })
     }
 
-    /// Reads an AudioSpecificConfig that stands between other fields and does not say how long it is (LATM, §1.7.3.1):
-    /// it ends with its last field, so the backward compatible signalling, which would stand behind it, is not looked
-    /// for. Leaves `reader` behind it.
+    /// Reads an AudioSpecificConfig that stands between other fields and does not say how long it is (LATM, §1.7.3.1),
+    /// with the backward compatible signalling behind it, if there is one: RFC 6416 §7.4 has it there, and a
+    /// `frameLengthType` that begins as it does is reserved. Leaves `reader` behind it.
     pub(super) fn parse_embedded(reader: &mut BitReader<'_>) -> Result<Self, AscError> {
         // A program config element counts its alignment from the beginning of the configuration.
         let ahead = copy_bits(&mut reader.clone(), reader.remaining().min(Self::MAX_LEN << 3))?;
         let mut fields = BitReader::new(&ahead);
-        Fields::parse(&mut fields)?;
+        if !Fields::parse(&mut fields)?.sbr {
+            Extension::parse(&mut fields);
+        }
         let asc = copy_bits(reader, fields.position())?;
         Self::parse(&asc)
     }
@@ -357,23 +359,26 @@ fn program_channels(reader: &mut BitReader<'_>) -> Result<u8, AscError> {
 
 /// The backward compatible signalling of SBR and PS behind the configuration (table 1.15): older decoders stop before.
 struct Extension {
-    rate: u32,
+    /// Sampling rate with SBR; `None`: it says that there is no SBR.
+    rate: Option<u32>,
     ps: bool,
 }
 
 impl Extension {
-    /// `None` where there is none, or only a "no SBR", or padding.
+    /// Leaves `reader` behind it; `None`, and nothing is read, where there is none, or padding.
     fn parse(reader: &mut BitReader<'_>) -> Option<Self> {
         const SYNC_SBR: u32 = 0x2b7;
         const SYNC_PS: u32 = 0x548;
-        if reader.bits(11).ok()? != SYNC_SBR
-            || object_type_field(reader).ok()? != SBR
-            || !reader.flag().ok()?
-        {
+        let mut ahead = *reader;
+        if ahead.bits(11).ok()? != SYNC_SBR || object_type_field(&mut ahead).ok()? != SBR {
             return None;
         }
-        let rate = rate_field(reader).ok()?;
-        let ps = reader.bits(11) == Ok(SYNC_PS) && reader.flag() == Ok(true);
+        let rate = if ahead.flag().ok()? { Some(rate_field(&mut ahead).ok()?) } else { None };
+        *reader = ahead;
+        let ps = rate.is_some() && ahead.bits(11) == Ok(SYNC_PS) && ahead.flag() == Ok(true);
+        if ps {
+            *reader = ahead;
+        }
         Some(Self { rate, ps })
     }
 }

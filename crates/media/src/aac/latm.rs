@@ -85,6 +85,9 @@ impl StreamMuxConfig {
         expect("numProgram", reader.bits(4)?, 0)?;
         expect("numLayer", reader.bits(3)?, 0)?;
         let config = if version { sized_config(reader)? } else { AudioConfig::parse_embedded(reader)? };
+        if is_over(*reader) {
+            return Ok(Self { config, units, length: FrameLength::Counted, other_data_bits: 0 });
+        }
         let length = match reader.bits(3)? {
             0 => {
                 reader.skip(8)?; // latmBufferFullness
@@ -133,6 +136,13 @@ pub fn access_units(known: &mut Option<StreamMuxConfig>, element: &Bytes) -> Res
         *known = Some(StreamMuxConfig::read(reader)?);
     }
     known.as_ref().ok_or(LatmError::NoConfig)?.read_units(reader, element)
+}
+
+/// Whether only padding follows the AudioSpecificConfig: GStreamer's rtpmp4apay leaves out all that stands behind it
+/// (`tests/vectors/gstreamer-1.22`), which has at least 13 bits.
+fn is_over(reader: BitReader<'_>) -> bool {
+    let (mut rest, left) = (reader, reader.remaining());
+    left < 13 && rest.bits(left) == Ok(0)
 }
 
 fn expect(field: &'static str, value: u32, wanted: u32) -> Result<(), LatmError> {
@@ -208,8 +218,8 @@ mod tests {
     use crate::Rate;
     use crate::bits::BitWriter;
 
-    /// As GStreamer's rtpmp4apay writes it for AAC-LC at 48 kHz in stereo.
-    const GSTREAMER: [u8; 6] = [0x40, 0x00, 0x23, 0x20, 0x3f, 0xc0];
+    /// AAC-LC at 48 kHz in stereo.
+    const LC: [u8; 6] = [0x40, 0x00, 0x23, 0x20, 0x3f, 0xc0];
 
     fn lc() -> AudioConfig {
         AudioConfig::lc(Rate::OPUS, 2).unwrap()
@@ -257,11 +267,18 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_of_gstreamer() {
-        let mux = StreamMuxConfig::parse(&GSTREAMER).unwrap();
-        assert_eq!((mux.config().rate(), mux.config().channels()), (Rate::OPUS, 2));
-        assert_eq!(mux.config().bytes()[..], [0x11, 0x90]);
-        assert_eq!((mux.units, mux.length), (1, FrameLength::Counted));
+    fn the_configurations_of_gstreamer_end_early() {
+        // Of voaacenc, and of libav's encoder, whose AudioSpecificConfig says aloud that there is no SBR.
+        let cut = [(&[0x40, 0x00, 0x23, 0x20][..], &[0x11, 0x90][..])];
+        let libav = (&[0x40, 0x00, 0x23, 0x20, 0xad, 0xca, 0x00][..], &[0x11, 0x90, 0x56, 0xe5, 0x00][..]);
+        for (config, asc) in cut.into_iter().chain([libav]) {
+            let mux = StreamMuxConfig::parse(config).unwrap();
+            assert_eq!((mux.config().rate(), mux.config().channels()), (Rate::OPUS, 2));
+            assert_eq!(mux.config().bytes()[..], *asc);
+            assert_eq!((mux.units, mux.length), (1, FrameLength::Counted));
+        }
+        let whole = StreamMuxConfig::parse(&LC).unwrap();
+        assert_eq!(whole, StreamMuxConfig::parse(&LC[..4]).unwrap());
     }
 
     #[test]
@@ -272,6 +289,30 @@ mod tests {
         let he = StreamMuxConfig::parse(&[0x40, 0x00, 0x56, 0x23, 0x10, 0x1f, 0xe0]).unwrap();
         assert_eq!((he.config().core_rate().hz(), he.config().rate().hz()), (24_000, 48_000));
         assert!(he.config().has_sbr());
+    }
+
+    #[test]
+    fn backward_compatible_signalling_is_part_of_the_configuration() {
+        // LC at 24 kHz, then SBR to 48 kHz, and parametric stereo behind that; the fields of the multiplex follow.
+        for (ps, asc) in [
+            (false, &[0x13, 0x10, 0x56, 0xe5, 0x98][..]),
+            (true, &[0x13, 0x08, 0x56, 0xe5, 0x9d, 0x48, 0x80][..]),
+        ] {
+            let mut out = BitWriter::default();
+            out.bits(0x4000 >> 1, 15);
+            let bits = if ps { 16 + 16 + 5 + 12 } else { 16 + 16 + 5 };
+            for bit in 0..bits {
+                out.bits(u32::from(asc[bit >> 3] >> (7 - (bit & 7))), 1);
+            }
+            out.bits(1, 3); // frameLengthType
+            out.bits(20, 9);
+            out.bits(0, 2);
+            let mux = StreamMuxConfig::parse(&out.into_bytes()).unwrap();
+            let config = mux.config();
+            assert_eq!((config.core_rate().hz(), config.rate().hz()), (24_000, 48_000));
+            assert_eq!((config.has_sbr(), config.has_ps(), config.channels()), (true, ps, 2));
+            assert_eq!((&config.bytes()[..], mux.length), (asc, FrameLength::Fixed(40)));
+        }
     }
 
     #[test]
@@ -342,8 +383,8 @@ mod tests {
         assert_eq!(StreamMuxConfig::parse(&[0x40, 0x02]), unsupported("numLayer", 1));
         let celp = [0x40, 0x00, 0x23, 0x20, 0xc0];
         assert_eq!(StreamMuxConfig::parse(&celp), unsupported("frameLengthType", 3));
-        for len in 0..GSTREAMER.len() - 1 {
-            assert!(StreamMuxConfig::parse(&GSTREAMER[..len]).is_err(), "{len} bytes");
+        for len in (0..LC.len() - 1).filter(|&len| len != 4) {
+            assert!(StreamMuxConfig::parse(&LC[..len]).is_err(), "{len} bytes");
         }
         assert!(matches!(StreamMuxConfig::parse(&[0x40, 0, 0xff, 0xff, 0xff]), Err(LatmError::Config(_))));
     }
@@ -351,13 +392,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..60), head in 0..3_usize) {
-            let head: &[u8] = [&GSTREAMER[..], &[0x20, 0x00, 0x11, 0x90, 0x1f, 0xe0], &[]][head];
+            let head: &[u8] = [&LC[..], &[0x20, 0x00, 0x11, 0x90, 0x1f, 0xe0], &[]][head];
             let bytes = Bytes::from([head, &bytes].concat());
             let _ = StreamMuxConfig::parse(&bytes);
             let mut known = None;
             let _ = access_units(&mut known, &bytes);
             let _ = access_units(&mut known, &bytes.slice(bytes.len() / 2..));
-            if let Ok(units) = StreamMuxConfig::parse(&GSTREAMER).unwrap().access_units(&bytes) {
+            if let Ok(units) = StreamMuxConfig::parse(&LC).unwrap().access_units(&bytes) {
                 prop_assert!(units.iter().map(Bytes::len).sum::<usize>() <= bytes.len());
             }
         }

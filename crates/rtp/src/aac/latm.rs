@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::packet::Header;
 
-    /// As GStreamer's rtpmp4apay writes it for AAC-LC at 48 kHz in stereo.
+    /// AAC-LC at 48 kHz in stereo.
     const CONFIG: [u8; 6] = [0x40, 0x00, 0x23, 0x20, 0x3f, 0xc0];
 
     fn packet(timestamp: u32, marker: bool, payload: &[u8]) -> Packet {
