@@ -199,11 +199,11 @@ impl Server {
     /// Of the listeners that speak TLS, by name.
     fn acceptors(&self) -> Vec<(&'static str, TlsAcceptor)> {
         let http = self.http.iter().filter_map(|bound| Some((bound.name(), bound.tls()?.clone())));
-        let rtmp = self.rtmp.iter().filter_map(|bound| match &bound.security {
+        let media = self.rtmp.iter().chain(&self.rtsp).filter_map(|bound| match &bound.security {
             Security::Tls(acceptor) => Some((bound.name, acceptor.clone())),
             Security::Open => None,
         });
-        http.chain(rtmp).collect()
+        http.chain(media).collect()
     }
 
     /// What each HTTP listener serves; `extra` routes stand beside the pages.

@@ -1,4 +1,4 @@
-//! TLS on the real binary: pages, WHIP and RTMPS, certificates that change, and clients that speak something else.
+//! TLS on the real binary: pages, WHIP, RTMPS and RTSPS, servers that are asked for their streams, certificates that change, and clients that speak something else.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod support;
@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
+use sha2::{Digest, Sha256};
 use support::{EVERYBODY_HERE, Running};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
@@ -81,11 +82,13 @@ fn start(name: &str) -> Secured {
     let patience = if name == "reload" { 20_000 } else { 2_000 };
     let config = format!(
         "public_hosts = [\"127.0.0.1\"]\n[listen]\nhttp = {port}\nhttps = {port}\nwebrtc = {port}\nice = {port}\n\
-         rtmp = {port}\nrtmps = {port}\nrtsp = \"\"\nhls = \"\"\n[tls]\ncertificate = \"{folder_text}/cert.pem\"\nkey = \"{folder_text}/key.pem\"\n\
+         rtmp = {port}\nrtmps = {port}\nrtsp = {port}\nrtp = {port}\n\
+         rtcp = {port}\nrtsps = {port}\nhls = \"\"\n[tls]\ncertificate = \"{folder_text}/cert.pem\"\nkey = \"{folder_text}/key.pem\"\n\
          listeners = [\"webrtc\"]\n[limits]\nhandshake_timeout_ms = {patience}\n[log]\nformat = \"json\"\n{}",
         EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread =")
     );
-    let server = Running::start_from(&format!("tls-{name}.toml"), &config, &["https", "webrtc", "rtmps"]);
+    let listeners = ["https", "webrtc", "rtmp", "rtmps", "rtsp", "rtsps"];
+    let server = Running::start_from(&format!("tls-{name}.toml"), &config, &listeners);
     Secured { server, folder, certificate }
 }
 
@@ -210,44 +213,115 @@ fn ffmpeg(arguments: &[&str]) -> Command {
     command
 }
 
+/// An ffmpeg that publishes a picture and a tone to `url`, whose stream is there once this returns.
+struct Publisher(Child);
+
+impl Publisher {
+    fn start(secured: &Secured, format: &[&str], url: &str) -> Self {
+        let pictures = "testsrc2=size=320x240:rate=25";
+        let tone = "sine=frequency=440:sample_rate=44100";
+        let coded =
+            ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-c:a", "aac"];
+        let mut publisher = ffmpeg(&["-re", "-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", tone]);
+        let publisher = publisher.args(coded).args(["-t", "60"]).args(format).arg(url).spawn();
+        let publisher = Self(publisher.expect("scripts/setup installs ffmpeg"));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while secured.metric("medley_streams_published ") == 0 {
+            assert!(Instant::now() < deadline, "nobody publishes");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        publisher
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Plays three seconds of `url` by ffmpeg: pictures and sound have to come.
+fn plays(options: &[&str], url: &str) {
+    let taken = ["-i", url, "-t", "3", "-map", "0:v", "-map", "0:a", "-f", "framecrc", "-"];
+    let played = ffmpeg(&[options, &taken].concat()).output().unwrap();
+    let text = String::from_utf8_lossy(&played.stdout).into_owned();
+    let lines = |stream: &str| text.lines().filter(|line| line.starts_with(stream)).count();
+    let errors = String::from_utf8_lossy(&played.stderr);
+    assert!(lines("0,") > 50 && lines("1,") > 90, "{url}: {text}{errors:?}");
+}
+
 #[test]
 fn ffmpeg_publishes_and_plays_rtmps() {
-    if Command::new("ffmpeg").arg("-version").output().is_err() {
-        return;
-    }
     let secured = start("ffmpeg");
-    let url = format!("rtmps://{}/clinic/bed", secured.server.address("rtmps").unwrap());
-    let pictures = "testsrc2=size=320x240:rate=25";
-    let tone = "sine=frequency=440:sample_rate=44100";
-    let coded =
-        ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-c:a", "aac"];
-    let mut publisher = ffmpeg(&["-re", "-f", "lavfi", "-i", pictures, "-f", "lavfi", "-i", tone]);
-    let mut publisher = publisher.args(coded).args(["-t", "30", "-f", "flv", &url]).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while secured.metric("medley_streams_published ") == 0 {
-        assert!(Instant::now() < deadline, "nobody publishes");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let plain = url.replace("rtmps", "rtmp").replace(
-        &secured.server.address("rtmps").unwrap().to_string(),
-        &secured.server.address("rtmp").unwrap().to_string(),
-    );
-    for url in [&url, &plain] {
-        let arguments =
-            ["-tls_verify", "0", "-i", url, "-t", "3", "-map", "0:v", "-map", "0:a", "-f", "framecrc", "-"];
-        let arguments = if url.starts_with("rtmps") { &arguments[..] } else { &arguments[2..] };
-        let played = ffmpeg(arguments).output().unwrap();
-        let text = String::from_utf8_lossy(&played.stdout).into_owned();
-        let lines = |stream: &str| text.lines().filter(|line| line.starts_with(stream)).count();
-        assert!(
-            lines("0,") > 50 && lines("1,") > 90,
-            "{url}: {text}{:?}",
-            String::from_utf8_lossy(&played.stderr)
-        );
-    }
-    publisher.kill().unwrap();
-    publisher.wait().unwrap();
+    let address = |listener| secured.server.address(listener).unwrap();
+    let url = format!("rtmps://{}/clinic/bed", address("rtmps"));
+    let _publisher = Publisher::start(&secured, &["-f", "flv"], &url);
+    plays(&["-tls_verify", "0"], &url);
+    plays(&[], &format!("rtmp://{}/clinic/bed", address("rtmp")));
     assert_eq!(secured.metric("medley_tls_handshake_failures_total{listener=\"rtmps\"}"), 0);
+}
+
+#[tokio::test]
+async fn ffmpeg_publishes_and_plays_rtsps_and_packets_stay_on_the_connection() {
+    let secured = start("rtsps");
+    let address = |listener| secured.server.address(listener).unwrap();
+    let url = format!("rtsps://{}/clinic/bed", address("rtsps"));
+    let _publisher = Publisher::start(&secured, &["-f", "rtsp", "-rtsp_transport", "tcp"], &url);
+    plays(&["-rtsp_transport", "tcp"], &url);
+    plays(&["-rtsp_transport", "tcp"], &format!("rtsp://{}/clinic/bed", address("rtsp")));
+    assert_eq!(secured.metric("medley_tls_handshake_failures_total{listener=\"rtsps\"}"), 0);
+
+    let mut client = secured.connect("rtsps", &connector(&[&secured.certificate], BOTH)).await;
+    let described = exchange(&mut client, &format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n")).await;
+    assert!(described.starts_with("RTSP/1.0 200 "), "{described}");
+    let by = |transport: &str| {
+        format!("SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 2\r\nTransport: {transport}\r\n\r\n")
+    };
+    let refused = exchange(&mut client, &by("RTP/AVP;unicast;client_port=50000-50001")).await;
+    assert!(refused.starts_with("RTSP/1.0 461 "), "packets by UDP would be in the open: {refused}");
+    let taken = exchange(&mut client, &by("RTP/AVP/TCP;unicast;interleaved=0-1")).await;
+    assert!(taken.starts_with("RTSP/1.0 200 "), "{taken}");
+}
+
+#[test]
+fn a_source_in_tls_has_to_show_the_certificate_that_is_expected() {
+    let camera = start("camera");
+    let address = |listener| camera.server.address(listener).unwrap();
+    let url = format!("rtsp://{}/bed", address("rtsp"));
+    let _publisher = Publisher::start(&camera, &["-f", "rtsp", "-rtsp_transport", "tcp"], &url);
+    let digest = Sha256::digest(camera.certificate.der());
+    let shown = digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let printed = digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":");
+    let (rtsps, rtmps) = (address("rtsps").port(), address("rtmps").port());
+    let path = |name: &str, url: &str, fingerprint: &str| {
+        format!("[[path]]\nname = \"{name}\"\nsource = \"{url}\"\nsource_fingerprint = \"{fingerprint}\"\n")
+    };
+    let rtsps = format!("rtsps://localhost:{rtsps}/bed");
+    let paths = [
+        path("pinned", &rtsps, &shown),
+        path("as-openssl-prints-it", &rtsps, &printed),
+        path("by-rtmps", &format!("rtmps://localhost:{rtmps}/bed"), &shown),
+        path("another", &rtsps, &"ab".repeat(32)),
+        path("by-the-roots", &rtsps, ""),
+    ];
+    let mut server = Running::start("tls-sources.toml", &format!("{EVERYBODY_HERE}{}", paths.concat()));
+    let mut expected = vec![
+        (
+            "another",
+            format!("another certificate than the configured one; the certificate's fingerprint is {shown}"),
+        ),
+        ("by-the-roots", format!("UnknownIssuer; the certificate's fingerprint is {shown}")),
+    ];
+    while !expected.is_empty() {
+        let line = server.line().expect("the server ended");
+        let is_it = |(path, why): &(&str, String)| line["path"] == *path && line.to_string().contains(why);
+        expected.retain(|wanted| !is_it(wanted));
+    }
+    server.comes_to("medley_streams_published ", 3);
+    for path in ["pinned", "as-openssl-prints-it", "by-rtmps"] {
+        plays(&["-rtsp_transport", "tcp"], &format!("rtsp://{}/{path}", server.address("rtsp").unwrap()));
+    }
 }
 
 #[tokio::test]
@@ -260,7 +334,7 @@ async fn a_renewed_certificate_is_shown_to_new_connections_and_old_ones_stay() {
     renewed.install(&secured.folder);
     secured.logs("TLS: certificate reloaded");
     let shown = |connection: &Connection| connection.get_ref().1.peer_certificates().unwrap()[0].clone();
-    for listener in ["https", "webrtc", "rtmps"] {
+    for listener in ["https", "webrtc", "rtmps", "rtsps"] {
         assert_eq!(shown(&secured.connect(listener, &connector).await), renewed.der(), "{listener}");
     }
     assert_eq!(shown(&before), secured.certificate.der());
@@ -275,7 +349,7 @@ async fn a_broken_certificate_is_told_and_the_old_one_stays() {
     secured.logs("does not belong to the first certificate");
     fs::remove_file(secured.folder.join("cert.pem")).unwrap();
     secured.logs("the old certificate stays");
-    for listener in ["https", "rtmps"] {
+    for listener in ["https", "rtmps", "rtsps"] {
         let connection = secured.connect(listener, &connector).await;
         assert_eq!(connection.get_ref().1.peer_certificates().unwrap()[0], secured.certificate.der());
     }
@@ -284,9 +358,11 @@ async fn a_broken_certificate_is_told_and_the_old_one_stays() {
 #[test]
 fn clients_that_speak_something_else_are_closed_and_counted() {
     let secured = start("strangers");
-    for (listener, words) in
-        [("https", &b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..]), ("rtmps", &[3; 1_537][..])]
-    {
+    for (listener, words) in [
+        ("https", &b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..]),
+        ("rtmps", &[3; 1_537][..]),
+        ("rtsps", &b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"[..]),
+    ] {
         let mut stream = secured.plain(listener);
         stream.write_all(words).unwrap();
         let (answer, _) = until_closed(&mut stream);
@@ -300,7 +376,7 @@ fn clients_that_speak_something_else_are_closed_and_counted() {
     }
     // A TLS 1.2 ClientHello's first bytes, at the plain ports.
     let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 506]].concat();
-    for listener in ["http", "rtmp"] {
+    for listener in ["http", "rtmp", "rtsp"] {
         let mut stream = secured.plain(listener);
         stream.write_all(&hello).unwrap();
         let (answer, _) = until_closed(&mut stream);
@@ -312,9 +388,12 @@ fn clients_that_speak_something_else_are_closed_and_counted() {
 #[test]
 fn a_handshake_that_does_not_go_on_is_closed_in_time() {
     let secured = start("slow");
-    for (listener, words) in
-        [("https", &b""[..]), ("https", &[0x16, 3, 1]), ("rtmps", &[0x16, 3, 1, 2, 0, 1])]
-    {
+    for (listener, words) in [
+        ("https", &b""[..]),
+        ("https", &[0x16, 3, 1]),
+        ("rtmps", &[0x16, 3, 1, 2, 0, 1]),
+        ("rtsps", &[0x16, 3, 1, 2, 0, 1]),
+    ] {
         let mut stream = secured.plain(listener);
         stream.write_all(words).unwrap();
         let (_, after) = until_closed(&mut stream);
@@ -322,4 +401,5 @@ fn a_handshake_that_does_not_go_on_is_closed_in_time() {
     }
     assert_eq!(secured.metric("medley_tls_handshake_failures_total{listener=\"https\"}"), 2);
     assert_eq!(secured.metric("medley_tls_handshake_failures_total{listener=\"rtmps\"}"), 1);
+    assert_eq!(secured.metric("medley_tls_handshake_failures_total{listener=\"rtsps\"}"), 1);
 }

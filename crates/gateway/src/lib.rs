@@ -24,6 +24,7 @@ pub mod rtmp;
 pub mod rtsp;
 pub mod sessions;
 pub mod transport;
+pub mod trust;
 pub mod webrtc;
 
 pub use request::Origins;

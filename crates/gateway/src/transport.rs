@@ -9,18 +9,18 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{Connection, ServerConfig};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::{client, server};
 
 /// Why a connection did not get as far as its first byte.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// The client let the time pass.
+    /// The other side let the time pass.
     #[error("no whole TLS handshake in time")]
     Timeout,
-    /// The client does not speak TLS, or none that is accepted, or went away.
+    /// The other side does not speak TLS, or none that is accepted, or went away.
     #[error("the TLS handshake failed: {0}")]
     Failed(#[from] io::Error),
 }
@@ -48,7 +48,7 @@ impl TlsAcceptor {
     ///
     /// # Errors
     /// [`HandshakeError`], which holds no address.
-    pub async fn accept(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeError> {
+    pub async fn accept(&self, stream: TcpStream) -> Result<server::TlsStream<TcpStream>, HandshakeError> {
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config));
         let accepted = match tokio::time::timeout(self.patience, acceptor.accept(stream)).await {
             Ok(accepted) => accepted.map_err(HandshakeError::Failed),
@@ -80,7 +80,7 @@ impl Security {
             Self::Open => Ok(Transport::Open(stream)),
             Self::Tls(acceptor) => {
                 let (stream, session) = acceptor.accept(stream).await?.into_inner();
-                Ok(Transport::Tls(Box::new(Tls { stream, session, unread: true })))
+                Ok(Transport::tls(stream, session.into()))
             }
         }
     }
@@ -126,12 +126,38 @@ pub enum Transport {
 #[derive(Debug)]
 pub struct Tls {
     stream: TcpStream,
-    session: ServerConnection,
+    session: Connection,
     /// The handshake may have left sealed or opened bytes in the session, of which the socket does not know.
     unread: bool,
 }
 
 impl Transport {
+    /// Of a connection that we have made.
+    pub(crate) fn client(connected: client::TlsStream<TcpStream>) -> Self {
+        let (stream, session) = connected.into_inner();
+        Self::tls(stream, session.into())
+    }
+
+    fn tls(stream: TcpStream, session: Connection) -> Self {
+        Self::Tls(Box::new(Tls { stream, session, unread: true }))
+    }
+
+    /// The socket.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Open(stream) => stream,
+            Self::Tls(tls) => &tls.stream,
+        }
+    }
+
+    /// The socket alone.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        match self {
+            Self::Open(stream) => stream,
+            Self::Tls(tls) => tls.stream,
+        }
+    }
+
     /// Appends what is there to `buffer`; 0 is the end. As [`TcpStream::try_read_buf`].
     pub(crate) fn try_read_buf(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         match self {
@@ -281,7 +307,7 @@ mod tests {
     use super::*;
     use crate::outbox::Outbox;
 
-    type Client = tokio_rustls::client::TlsStream<TcpStream>;
+    type Client = client::TlsStream<TcpStream>;
 
     /// A listener's acceptor, and what its clients trust.
     fn tls() -> (TlsAcceptor, TlsConnector) {

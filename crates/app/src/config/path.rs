@@ -11,7 +11,7 @@ use super::problem::{Place, Problems};
 use super::raw::RawTable;
 use super::schema::PathEntry;
 use super::section::{Section, Settings};
-use super::source::Source;
+use super::source::{PullSource, Source};
 
 /// What holds for the paths that fit one pattern.
 #[derive(Clone, PartialEq, Debug)]
@@ -128,12 +128,18 @@ fn conflicts(entry: &PathEntry) -> Vec<(&'static str, &'static str)> {
     let literal = entry.name.literal().is_some();
     let is_path = literal || entry.name.as_str().contains('*') || entry.name.as_str().starts_with('~');
     let published = entry.source == Source::Publisher;
+    let in_tls = matches!(&entry.source, Source::Pull(pull) if pull.scheme.is_tls());
     let found = [
         (!is_path, "name", "found a path with an empty, '.' or '..' segment; accepted: a path without one"),
         (
             published && entry.source_on_demand,
             "source_on_demand",
             "is for sources that are URLs; a publisher comes when it comes (run_on_demand may call one)",
+        ),
+        (
+            entry.source_fingerprint.is_some() && !in_tls,
+            "source_fingerprint",
+            "is for sources in TLS; accepted: with a URL that begins with rtsps:// or rtmps://",
         ),
         (
             !published && !literal && !entry.source_on_demand,
@@ -169,9 +175,13 @@ impl From<PathEntry> for PathRules {
             start_timeout: entry.run_on_demand_start_timeout_ms,
             close_after: entry.run_on_demand_close_after_ms,
         };
+        let source = match entry.source {
+            Source::Pull(pull) => Source::Pull(PullSource { fingerprint: entry.source_fingerprint, ..pull }),
+            Source::Publisher => Source::Publisher,
+        };
         Self {
             name: entry.name,
-            source: entry.source,
+            source,
             source_on_demand: entry.source_on_demand.then_some(source_on_demand),
             max_readers: entry.max_readers,
             override_publisher: entry.override_publisher,

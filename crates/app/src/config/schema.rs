@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ::hls::Variant;
+use gateway::trust::Fingerprint;
 use ipnet::IpNet;
 use media::Pii;
 use tracing_subscriber::filter::Targets;
@@ -13,7 +14,7 @@ use super::command::{CommandRule, HookCommand};
 use super::pattern::{PathPattern, path_pattern};
 use super::rule::{Address, Choice, Flag, List, Millis, Number, OrDefault, path};
 use super::section::{Description, Section, section};
-use super::source::{Source, SourceRule};
+use super::source::{self, Source, SourceRule};
 use super::value::{
     Host, IceServer, LogFormat, Origin, PasswordHash, host, ice_server, log_level, network, optional_file,
     origin, password_hash, user_name,
@@ -134,6 +135,10 @@ section! {
         /// until it gives it. With a URL nobody else may publish the path. `$G1`, `$G2`, ... in it stand for the
         /// groups of the name's expression (or for its stars), `$MTX_QUERY` for the query of the first reader.
         source: Source = SourceRule, Some(r#""publisher""#);
+        /// The SHA-256 fingerprint of the certificate that a source with `rtsps://` or `rtmps://` has to show, whoever
+        /// signed it: cameras have signed theirs themselves. Empty: a certificate for the URL's host that this system's
+        /// roots vouch for.
+        source_fingerprint: Option<Fingerprint> = source::fingerprint(), Some(r#""""#);
         /// Whether a source that is a URL is asked only while somebody reads.
         source_on_demand: bool = Flag, Some("false");
         /// How long readers wait for such a source.

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use gateway::trust::Fingerprint;
 use media::Pii;
 
 use super::document::{Found, Located};
-use super::rule::{Refusal, Rule, Shape, because};
+use super::rule::{Refusal, Rule, Shape, Text, because};
 use super::value::is_authority;
 
 /// Where the stream of a path comes from.
@@ -25,6 +26,8 @@ pub struct PullSource {
     pub scheme: Scheme,
     /// The whole URL, in which `$G1`, `$G2`, ... and `$MTX_QUERY` may stand. May hold a password.
     pub url: Pii<String>,
+    /// The certificate that the server has to show in TLS; `None`: one that the system trusts.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// A protocol by which streams are taken from other servers.
@@ -32,12 +35,22 @@ pub struct PullSource {
 pub enum Scheme {
     /// RTMP over TCP.
     Rtmp,
+    /// RTMP in TLS.
+    Rtmps,
     /// RTSP, over TCP unless the camera wants UDP.
     Rtsp,
+    /// RTSP in TLS, its packets too.
+    Rtsps,
 }
 
 impl Scheme {
-    const ALL: &'static [(&'static str, Self)] = &[("rtmp", Self::Rtmp), ("rtsp", Self::Rtsp)];
+    const ALL: &'static [(&'static str, Self)] =
+        &[("rtmp", Self::Rtmp), ("rtmps", Self::Rtmps), ("rtsp", Self::Rtsp), ("rtsps", Self::Rtsps)];
+
+    /// Whether it is in TLS.
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Rtmps | Self::Rtsps)
+    }
 }
 
 impl fmt::Display for Scheme {
@@ -53,8 +66,8 @@ impl Source {
     pub const fn name(&self) -> Option<&'static str> {
         match self {
             Self::Publisher => None,
-            Self::Pull(PullSource { scheme: Scheme::Rtmp, .. }) => Some("rtmpSource"),
-            Self::Pull(PullSource { scheme: Scheme::Rtsp, .. }) => Some("rtspSource"),
+            Self::Pull(PullSource { scheme: Scheme::Rtmp | Scheme::Rtmps, .. }) => Some("rtmpSource"),
+            Self::Pull(PullSource { scheme: Scheme::Rtsp | Scheme::Rtsps, .. }) => Some("rtspSource"),
         }
     }
 
@@ -74,7 +87,7 @@ impl Source {
         };
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let graphic = text.bytes().all(|byte| byte.is_ascii_graphic());
-        let rtmp = *scheme == Scheme::Rtmp;
+        let rtmp = matches!(scheme, Scheme::Rtmp | Scheme::Rtmps);
         let named = path.trim_matches('/').split('?').next().is_some_and(|name| !name.is_empty());
         if !graphic {
             return Err("a URL with spaces or other characters that must be percent-encoded");
@@ -88,7 +101,7 @@ impl Source {
         if rtmp && !named {
             return Err("an RTMP URL without the name of a stream");
         }
-        Ok(Self::Pull(PullSource { scheme: *scheme, url: Pii(text.to_owned()) }))
+        Ok(Self::Pull(PullSource { scheme: *scheme, url: Pii(text.to_owned()), fingerprint: None }))
     }
 }
 
@@ -96,6 +109,14 @@ impl Source {
 fn is_host(authority: &str) -> bool {
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     is_authority(host) || (host.contains('$') && !host.contains(|c: char| "/?#@[]".contains(c)))
+}
+
+/// The rule of `path.source_fingerprint`.
+pub(crate) fn fingerprint() -> Text<Option<Fingerprint>> {
+    Text {
+        accepted: "a SHA-256 as 64 hexadecimal digits, with or without colons",
+        parse: |text| if text.is_empty() { Some(None) } else { Fingerprint::parse(text).map(Some) },
+    }
 }
 
 /// The rule of `path.source`. A URL may hold a password, so it is never repeated.
@@ -109,7 +130,8 @@ impl Rule for SourceRule {
     }
 
     fn accepted(&self) -> String {
-        "\"publisher\" or a URL such as \"rtmp://HOST/PATH\" or \"rtsp://USER:PASSWORD@HOST/PATH\"".to_owned()
+        "\"publisher\" or a URL such as \"rtmp://HOST/PATH\" or \"rtsp://USER:PASSWORD@HOST/PATH\" (rtmps, rtsps in TLS)"
+            .to_owned()
     }
 
     fn read(&self, found: &Located) -> Result<Source, Vec<Refusal>> {
@@ -140,6 +162,8 @@ mod tests {
             let Ok(Source::Pull(pull)) = Source::parse(url) else { panic!("{url}") };
             assert_eq!((pull.scheme, pull.url.reveal().as_str()), (Scheme::Rtmp, url));
         }
+        let Ok(Source::Pull(pull)) = Source::parse("rtsps://camera:8322/x") else { panic!("a URL") };
+        assert!(pull.scheme.is_tls());
         for url in
             ["rtsp://admin:p%40ss@192.0.2.9:554/Streaming/Channels/101", "rtsp://camera", "rtsp://$G1/x"]
         {
@@ -155,7 +179,7 @@ mod tests {
             ("redirect", "neither"),
             ("http://h/hunter2.m3u8", "another kind"),
             ("rtmp://h", "name of a stream"),
-            ("rtmp://h/?hunter2", "name of a stream"),
+            ("rtmps://h/?hunter2", "name of a stream"),
             ("rtmp:///a", "host or port"),
             ("rtmp://h:x/hunter2", "host or port"),
             ("rtmp://u:hunter2@h/a", "?user="),

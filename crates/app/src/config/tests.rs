@@ -321,10 +321,37 @@ fn keys_of_a_path_that_contradict_each_other_are_told() {
             "m.toml:1:1: path.name: missing; accepted: a stream path of A-Z a-z 0-9 _ - . ~ / with * for any run of \
              characters, or ~ and a regular expression such as \"~^ward/(.+)$\"",
             "m.toml:2:10: path.source: found a URL of another kind; accepted: \"publisher\" or a URL such as \
-             \"rtmp://HOST/PATH\" or \"rtsp://USER:PASSWORD@HOST/PATH\"",
+             \"rtmp://HOST/PATH\" or \"rtsp://USER:PASSWORD@HOST/PATH\" (rtmps, rtsps in TLS)",
             "m.toml:3:15: path.run_on_read: found a command with a quotation mark that is not closed; accepted: a \
              program and its arguments, split at spaces and quoted as in a shell",
             "m.toml:4:1: path.max_reader: unknown key; did you mean `max_readers`?",
+        ],
+    );
+}
+
+#[test]
+fn a_source_in_tls_may_have_a_fingerprint_and_no_other_source() {
+    let print = "0123456789abcdef".repeat(4);
+    let path = |source: &str, print: &str| {
+        format!("[[path]]\nname = \"a\"\nsource = \"{source}\"\nsource_fingerprint = \"{print}\"\n")
+    };
+    let config = parse(&path("rtsps://camera/x", &print)).unwrap();
+    let Source::Pull(pull) = &config.paths[0].source else { panic!("a URL") };
+    assert_eq!((pull.scheme, pull.fingerprint.unwrap().to_string()), (Scheme::Rtsps, print.clone()));
+    for source in ["rtsp://camera/x", "publisher"] {
+        told(
+            &path(source, &print),
+            &[
+                "m.toml:4:22: path.source_fingerprint: is for sources in TLS; accepted: with a URL that begins with \
+               rtsps:// or rtmps://",
+            ],
+        );
+    }
+    told(
+        &path("rtmps://h/a", "33:94"),
+        &[
+            "m.toml:4:22: path.source_fingerprint: found \"33:94\"; accepted: a SHA-256 as 64 hexadecimal digits, with or \
+           without colons",
         ],
     );
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway::{rtmp, rtsp};
 use hub::Hub;
-use media::{Pii, StreamPath};
+use media::StreamPath;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -34,7 +34,7 @@ pub(super) fn resolve(source: &PullSource, found: &Matched, query: &str) -> Opti
     }
     let url = url.replace("$MTX_QUERY", query);
     match Source::parse(&url) {
-        Ok(Source::Pull(source)) => Some(source),
+        Ok(Source::Pull(made)) => Some(PullSource { fingerprint: source.fingerprint, ..made }),
         Ok(Source::Publisher) | Err(_) => None,
     }
 }
@@ -53,7 +53,7 @@ async fn keep(hub: Hub, path: StreamPath, source: PullSource) {
     let mut told: Option<(String, Instant)> = None;
     loop {
         let begun = Instant::now();
-        let error = pull(&hub, &path, source.scheme, &source.url).await;
+        let error = pull(&hub, &path, &source).await;
         if begun.elapsed() >= WELL {
             pause = PAUSE.0;
             told = None;
@@ -69,14 +69,15 @@ async fn keep(hub: Hub, path: StreamPath, source: PullSource) {
 }
 
 /// One attempt; why it ended.
-async fn pull(hub: &Hub, path: &StreamPath, scheme: Scheme, url: &Pii<String>) -> String {
+async fn pull(hub: &Hub, path: &StreamPath, source: &PullSource) -> String {
+    let PullSource { scheme, url, fingerprint } = source;
     match scheme {
-        Scheme::Rtmp => {
-            let Err(error) = rtmp::pull(hub, path, url).await;
+        Scheme::Rtmp | Scheme::Rtmps => {
+            let Err(error) = rtmp::pull(hub, path, url, *fingerprint).await;
             error.to_string()
         }
-        Scheme::Rtsp => {
-            let Err(error) = rtsp::pull(hub, path, url, rtsp::Transport::Automatic).await;
+        Scheme::Rtsp | Scheme::Rtsps => {
+            let Err(error) = rtsp::pull(hub, path, url, rtsp::Way::Automatic, *fingerprint).await;
             error.to_string()
         }
     }

@@ -1,5 +1,6 @@
 //! The other end of an RTMP connection: whoever publishes to a server or plays from one.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,11 +10,12 @@ use container::flv::{self, Demuxer, Event, FlvError, Format, mux};
 use media::{Frame, Kind, TrackInfo};
 use rtmp::MediaKind;
 use rtmp::session::{ClientConfig, ClientEvent, ClientSession, Output, Request, Url};
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::messages;
 use crate::outbox::Outbox;
+use crate::transport::{HandshakeError, Transport};
+use crate::trust::{self, Fingerprint};
 
 /// Bytes read at a time.
 const READ: usize = 32 << 10;
@@ -38,6 +40,9 @@ pub enum ClientError {
     /// The connection could not be made, or broke.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
+    /// Its TLS does not come about, or not with whom it should.
+    #[error("{0}")]
+    Tls(#[from] HandshakeError),
     /// The server does not speak RTMP, or not in time.
     #[error("{0}")]
     Protocol(#[from] rtmp::Error),
@@ -64,7 +69,7 @@ pub enum ClientError {
 /// of no more use.
 #[derive(Debug)]
 pub struct Client {
-    stream: TcpStream,
+    transport: Transport,
     session: ClientSession,
     demuxer: Demuxer,
     ready: bool,
@@ -89,33 +94,36 @@ impl Client {
         Self::connect(server, path, Request::Play).await
     }
 
-    /// Connects to the server of an `rtmp://` URL and waits until it lets it play the URL's stream.
+    /// Connects to the server of an `rtmp://` or `rtmps://` URL and waits until it lets it play the URL's stream. In TLS
+    /// the server must show the certificate with `fingerprint`, without one a certificate that the system trusts.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn play_url(url: &str) -> Result<Self, ClientError> {
+    pub async fn play_url(url: &str, fingerprint: Option<Fingerprint>) -> Result<Self, ClientError> {
         let url = Url::parse(url).ok_or(ClientError::Path)?;
         let server = address_of(&url).await.ok_or(ClientError::NoAddress)?;
+        let secured = url.tls.then(|| url.host.clone());
         let mut config = ClientConfig::new(Request::Play, url);
         // Servers that have Opus give it to who can take it (enhanced RTMP v2), and no sound to others.
         config.four_cc = vec![flv::FourCc::OPUS.0];
-        Self::open(server, config).await
+        let stream = connect(server).await?;
+        let transport = match secured {
+            Some(host) => trust::connect(stream, host.reveal(), fingerprint).await?,
+            None => Transport::Open(stream),
+        };
+        Self::open(transport, config).await
     }
 
     async fn connect(server: SocketAddr, path: &str, request: Request) -> Result<Self, ClientError> {
         let url = Url::parse(&format!("rtmp://{server}/{path}")).ok_or(ClientError::Path)?;
-        Self::open(server, ClientConfig::new(request, url)).await
+        Self::open(Transport::Open(connect(server).await?), ClientConfig::new(request, url)).await
     }
 
-    async fn open(server: SocketAddr, config: ClientConfig) -> Result<Self, ClientError> {
-        let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await;
-        let stream = stream.map_err(|_| ClientError::ConnectTimeout)??;
-        // A frame is written when it is due: Nagle would hold the end of it for an acknowledgement.
-        stream.set_nodelay(true)?;
+    async fn open(transport: Transport, config: ClientConfig) -> Result<Self, ClientError> {
         // This number makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
         let seed = getrandom::u64().unwrap_or_default();
         let mut client = Self {
-            stream,
+            transport,
             session: ClientSession::new(config, seed, Instant::now()),
             demuxer: Demuxer::new(),
             ready: false,
@@ -167,9 +175,9 @@ impl Client {
         Ok(self.session.send_media(kind, flv::timestamp_ms(frame.dts), body)?)
     }
 
-    /// The connection without the conversation, for who only counts bytes.
+    /// The socket without the conversation, for who only counts bytes.
     pub fn into_stream(self) -> TcpStream {
-        self.stream
+        self.transport.into_socket()
     }
 
     /// Takes one output of the session or, when there is none, writes, waits and reads once. Cancel-safe: what is
@@ -181,10 +189,9 @@ impl Client {
                 return Ok(());
             }
             Some(Output::Event(event)) => return self.on_event(event),
-            None => self.outbox.write(&mut self.stream).map(drop)?,
+            None => self.outbox.write(&mut self.transport).map(drop)?,
         }
         let blocked = !self.outbox.is_empty();
-        let interest = if blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         let stalled = self.outbox.stalled_at(WRITE_TIMEOUT);
         let deadline = [self.session.poll_timeout(), stalled].into_iter().flatten().min();
         let due = async {
@@ -193,11 +200,16 @@ impl Client {
                 None => std::future::pending().await,
             }
         };
-        let ready = tokio::select! {
-            ready = self.stream.ready(interest) => ready?,
-            () = due => return self.timeout(),
-        };
-        if ready.is_readable() { self.read() } else { Ok(()) }
+        let transport = &self.transport;
+        tokio::select! {
+            ready = poll_fn(|context| transport.poll_read_ready(context)) => {
+                ready?;
+                self.read()
+            }
+            // The next turn begins with writing.
+            ready = poll_fn(|context| transport.poll_write_ready(context)), if blocked => Ok(ready?),
+            () = due => self.timeout(),
+        }
     }
 
     fn on_event(&mut self, event: ClientEvent) -> Result<(), ClientError> {
@@ -217,7 +229,7 @@ impl Client {
 
     fn read(&mut self) -> Result<(), ClientError> {
         self.input.reserve(READ);
-        match self.stream.try_read_buf(&mut self.input) {
+        match self.transport.try_read_buf(&mut self.input) {
             Ok(0) => return Err(ClientError::Closed),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -235,6 +247,14 @@ impl Client {
         }
         Ok(self.session.handle_timeout(now)?)
     }
+}
+
+async fn connect(server: SocketAddr) -> Result<TcpStream, ClientError> {
+    let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(server)).await;
+    let stream = stream.map_err(|_| ClientError::ConnectTimeout)??;
+    // A frame is written when it is due: Nagle would hold the end of it for an acknowledgement.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// The first address of a URL's host.
@@ -372,7 +392,7 @@ mod tests {
         let (there, here) = (server_of(impatient, Sessions::default()).await, hub());
         let path = StreamPath::new("ward/3").unwrap();
         let url = Pii(format!("rtmp://localhost:{}/open?user=a&pass=b", there.port()));
-        let nobody = pull(&here, &path, &url).await.unwrap_err();
+        let nobody = pull(&here, &path, &url, None).await.unwrap_err();
         assert_eq!(nobody.to_string(), "the server refused: NetStream.Play.StreamNotFound");
         assert!(!here.has(&path), "a path without a track is not published");
 
@@ -380,7 +400,7 @@ mod tests {
         publisher.send_tracks(&[track()]).unwrap();
         let pulling = tokio::spawn({
             let (here, path, url) = (here.clone(), path.clone(), url.clone());
-            async move { pull(&here, &path, &url).await }
+            async move { pull(&here, &path, &url, None).await }
         });
         let mut reader = None;
         for number in 1..=100 {
@@ -405,7 +425,7 @@ mod tests {
             ("rtmp://no-such-host.invalid/a?pass=hunter2", "the server's name has no address"),
             ("http://h/hunter2", "no RTMP URL can be made of the stream's path"),
         ] {
-            assert_eq!(Client::play_url(url).await.unwrap_err().to_string(), expected);
+            assert_eq!(Client::play_url(url, None).await.unwrap_err().to_string(), expected);
         }
     }
 

@@ -10,6 +10,7 @@ use media::{Pii, StreamPath};
 
 use super::client::{Client, ClientError};
 use super::ingest::Ingest;
+use crate::trust::Fingerprint;
 
 /// How long the other server may give nothing: what MediaMTX allows its sources.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,13 +33,19 @@ pub enum PullError {
     Evicted(EndReason),
 }
 
-/// Feeds `path` with the stream that `url` names (`rtmp://host[:port]/app/key?query`), until it ends. The path has a
-/// publisher from the stream's first track on. Cancel-safe: dropping it lets go of both ends.
+/// Feeds `path` with the stream that `url` names (`rtmp://host[:port]/app/key?query`, or `rtmps://`), until it ends. The
+/// path has a publisher from the stream's first track on. In TLS the server must show the certificate with `fingerprint`,
+/// without one a certificate that the system trusts. Cancel-safe: dropping it lets go of both ends.
 ///
 /// # Errors
 /// [`PullError`] says what ended it; nothing else does.
-pub async fn pull(hub: &Hub, path: &StreamPath, url: &Pii<String>) -> Result<Infallible, PullError> {
-    let mut client = Client::play_url(url.reveal()).await?;
+pub async fn pull(
+    hub: &Hub,
+    path: &StreamPath,
+    url: &Pii<String>,
+    fingerprint: Option<Fingerprint>,
+) -> Result<Infallible, PullError> {
+    let mut client = Client::play_url(url.reveal(), fingerprint).await?;
     let mut ingest: Option<Ingest> = None;
     loop {
         let evicted = async {

@@ -20,7 +20,7 @@ use crate::Sessions;
 use crate::transport::Security;
 
 pub use listener::serve;
-pub use pull::{PullError, Transport, pull};
+pub use pull::{PullError, Way, pull};
 pub use udp::Udp;
 
 /// What an RTSP listener is set up with.

@@ -15,7 +15,6 @@ use rtsp::interleaved_header;
 use rtsp::message::StatusCode;
 use rtsp::sdp::Presentation;
 use rtsp::session::{ClientConfig, ClientEvent, ClientSession, ClientTrack, Lower, Output, Url, UrlError};
-use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -24,6 +23,8 @@ use super::ingest::Ingest;
 use super::udp::{Attachment, Datagram, Expected, Flow, Udp};
 use crate::outbox::Outbox;
 use crate::sessions::RtpCounters;
+use crate::transport::{HandshakeError, Transport};
+use crate::trust::{self, Fingerprint};
 
 /// Bytes read at a time.
 const READ: usize = 64 << 10;
@@ -38,9 +39,9 @@ const MAX_REDIRECTIONS: usize = 3;
 /// How often a pair of neighbouring ports is looked for; cameras take any two all the same.
 const PORT_TRIES: usize = 16;
 
-/// How a camera is asked to send its packets.
+/// How a camera is asked to send its packets. In TLS they stay on the connection: by UDP they would be in the open.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Transport {
+pub enum Way {
     /// On the connection, and in datagrams if the camera refuses that.
     #[default]
     Automatic,
@@ -57,9 +58,9 @@ pub enum PullError {
     /// The address is none.
     #[error("{0}")]
     Url(#[from] UrlError),
-    /// TLS is not spoken to cameras.
-    #[error("rtsps:// is not accepted as a source")]
-    Tls,
+    /// Its TLS does not come about, or not with whom it should.
+    #[error("{0}")]
+    Tls(#[from] HandshakeError),
     /// Nobody answered at the address.
     #[error("the camera did not answer in time")]
     ConnectTimeout,
@@ -78,6 +79,9 @@ pub enum PullError {
     /// It was sent from one place to the next, more than three times.
     #[error("the camera sends it from one place to the next")]
     Redirections,
+    /// It was sent from TLS into the open, where others could listen.
+    #[error("the camera sends it from rtsps:// to rtsp://")]
+    Downgrade,
     /// The hub does not take the stream.
     #[error("{0}")]
     Hub(#[from] HubError),
@@ -86,8 +90,9 @@ pub enum PullError {
     Evicted(EndReason),
 }
 
-/// Feeds `path` with the stream that `url` names (`rtsp://[user:password@]host[:port]/path`), until it ends. The path
-/// has a publisher once the camera plays. Cancel-safe: dropping it lets go of both ends.
+/// Feeds `path` with the stream that `url` names (`rtsp://[user:password@]host[:port]/path`, or `rtsps://`), until it
+/// ends. The path has a publisher once the camera plays. In TLS the camera must show the certificate with `fingerprint`,
+/// without one a certificate that the system trusts. Cancel-safe: dropping it lets go of both ends.
 ///
 /// # Errors
 /// [`PullError`] says what ended it; nothing else does.
@@ -95,20 +100,22 @@ pub async fn pull(
     hub: &Hub,
     path: &StreamPath,
     url: &Pii<String>,
-    transport: Transport,
+    way: Way,
+    fingerprint: Option<Fingerprint>,
 ) -> Result<Infallible, PullError> {
     let mut url = Url::parse(url.reveal())?;
-    let mut by_udp = transport == Transport::Udp;
+    let mut by_udp = way == Way::Udp && !url.is_tls();
     let mut redirections = 0;
     loop {
-        match Camera::connect(&url).await?.run(hub, path, by_udp).await {
+        match Camera::connect(&url, fingerprint).await?.run(hub, path, by_udp).await {
+            Ended::Redirected(next) if url.is_tls() && !next.is_tls() => return Err(PullError::Downgrade),
             Ended::Redirected(next) if redirections < MAX_REDIRECTIONS => {
                 redirections += 1;
                 url = *next;
             }
             Ended::Redirected(_) => return Err(PullError::Redirections),
             Ended::Failed(PullError::Protocol(error))
-                if transport == Transport::Automatic && !by_udp && is_unsupported(&error) =>
+                if way == Way::Automatic && !by_udp && !url.is_tls() && is_unsupported(&error) =>
             {
                 by_udp = true;
             }
@@ -135,7 +142,8 @@ impl<E: Into<PullError>> From<E> for Ended {
 
 /// What woke the loop.
 enum Wake {
-    Ready(io::Result<tokio::io::Ready>),
+    Readable(io::Result<()>),
+    Writable(io::Result<()>),
     Datagram(Datagram),
     Evicted(EndReason),
     Deadline,
@@ -145,7 +153,7 @@ enum Wake {
 
 /// One connection to a camera.
 struct Camera {
-    stream: TcpStream,
+    transport: Transport,
     session: ClientSession,
     outbox: Outbox,
     input: BytesMut,
@@ -161,17 +169,18 @@ struct Camera {
 }
 
 impl Camera {
-    async fn connect(url: &Url) -> Result<Self, PullError> {
-        if url.is_tls() {
-            return Err(PullError::Tls);
-        }
+    async fn connect(url: &Url, fingerprint: Option<Fingerprint>) -> Result<Self, PullError> {
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, connect(url.host(), url.port())).await;
         let stream = stream.map_err(|_| PullError::ConnectTimeout)??;
         stream.set_nodelay(true)?;
+        let transport = match url.is_tls() {
+            true => trust::connect(stream, url.host(), fingerprint).await?,
+            false => Transport::Open(stream),
+        };
         let config = ClientConfig { url: url.clone(), idle_timeout: IDLE_TIMEOUT };
         let seed = getrandom::u64().unwrap_or_default();
         Ok(Self {
-            stream,
+            transport,
             session: ClientSession::new(config, seed, Instant::now()),
             outbox: Outbox::default(),
             input: BytesMut::new(),
@@ -192,7 +201,8 @@ impl Camera {
                 while let Some(Output::Write(bytes)) = self.session.poll_output() {
                     self.outbox.push(bytes);
                 }
-                let _ = self.outbox.write(&mut self.stream);
+                let _ = self.outbox.write(&mut self.transport);
+                self.transport.farewell();
                 return ended;
             }
         }
@@ -205,13 +215,14 @@ impl Camera {
                 Output::Event(event) => self.on_event(event, hub, path, by_udp).await?,
             }
         }
-        self.outbox.write(&mut self.stream)?;
+        self.outbox.write(&mut self.transport)?;
         match self.wait().await {
-            Wake::Ready(ready) => {
-                if ready?.is_readable() {
-                    self.read()?;
-                }
+            Wake::Readable(ready) => {
+                ready?;
+                self.read()?;
             }
+            // The next turn begins with writing.
+            Wake::Writable(ready) => ready?,
             Wake::Datagram(Datagram { at, track, flow, bytes }) => {
                 self.session.note_packet(at);
                 self.packet(track, flow, &bytes, at);
@@ -225,10 +236,7 @@ impl Camera {
     }
 
     async fn wait(&mut self) -> Wake {
-        let interest = match self.outbox.is_empty() {
-            true => Interest::READABLE,
-            false => Interest::READABLE | Interest::WRITABLE,
-        };
+        let (transport, blocked) = (&self.transport, !self.outbox.is_empty());
         let packets = self.ingest.as_ref().and_then(Ingest::poll_timeout);
         let stalled = self.outbox.stalled_at(WRITE_TIMEOUT);
         let deadline = [self.session.poll_timeout(), stalled, packets].into_iter().flatten().min();
@@ -262,7 +270,8 @@ impl Camera {
         });
         tokio::select! {
             wake = datagram => wake,
-            ready = self.stream.ready(interest) => Wake::Ready(ready),
+            readable = poll_fn(|context| transport.poll_read_ready(context)) => Wake::Readable(readable),
+            writable = poll_fn(|context| transport.poll_write_ready(context)), if blocked => Wake::Writable(writable),
             wake = evicted => wake,
             wake = failed => wake,
             () = due => Wake::Deadline,
@@ -271,7 +280,7 @@ impl Camera {
 
     fn read(&mut self) -> Result<(), PullError> {
         self.input.reserve(READ);
-        match self.stream.try_read_buf(&mut self.input) {
+        match self.transport.try_read_buf(&mut self.input) {
             Ok(0) => return Err(PullError::Closed),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -320,7 +329,7 @@ impl Camera {
 
     /// Opens a pair of ports for each track.
     async fn bind(&mut self, tracks: usize) -> io::Result<Lower> {
-        let any = match self.stream.peer_addr()?.ip().to_canonical() {
+        let any = match self.transport.socket().peer_addr()?.ip().to_canonical() {
             IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
@@ -342,7 +351,8 @@ impl Camera {
         by_udp: bool,
     ) -> Result<(), PullError> {
         let Some(presentation) = &self.presentation else { return Ok(()) };
-        let (peer, local) = (self.stream.peer_addr()?.ip(), self.stream.local_addr()?.ip());
+        let socket = self.transport.socket();
+        let (peer, local) = (socket.peer_addr()?.ip(), socket.local_addr()?.ip());
         for (track, ports) in self.ports.iter().enumerate() {
             // A camera that names no ports sends from any.
             let server = tracks.get(track).and_then(|track| track.server_port).unwrap_or_default();

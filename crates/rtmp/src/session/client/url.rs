@@ -1,9 +1,9 @@
-//! `rtmp://host[:port]/app/key?query`.
+//! `rtmp://host[:port]/app/key?query`, or `rtmps://`.
 
 use media::Pii;
 
-/// The port of RTMP where a URL names none.
-const DEFAULT_PORT: u16 = 1935;
+/// The port of RTMP, and of RTMP in TLS as ffmpeg and librtmp have it, where a URL names none.
+const DEFAULT_PORTS: (u16, u16) = (1935, 443);
 
 /// Where a client goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,6 +12,8 @@ pub struct Url {
     pub host: Pii<String>,
     /// The TCP port.
     pub port: u16,
+    /// Whether the connection is in TLS.
+    pub tls: bool,
     pub(super) app: Pii<String>,
     pub(super) key: Pii<String>,
     pub(super) tc_url: Pii<String>,
@@ -19,11 +21,18 @@ pub struct Url {
 
 impl Url {
     /// Splits a URL as ffmpeg does: the last segment is the key, all before it the app; a single segment is the app and
-    /// the key is empty. The query stays with the last of them. `None` if there is no `rtmp://`, no host or no app, or
-    /// the port is no number.
+    /// the key is empty. The query stays with the last of them. `None` if there is neither `rtmp://` nor `rtmps://`, no
+    /// host or no app, or the port is no number.
     pub fn parse(url: &str) -> Option<Self> {
-        let (authority, path) = url.strip_prefix("rtmp://")?.split_once('/')?;
+        let (scheme, rest) = url.split_once("://")?;
+        let (tls, default_port) = match scheme {
+            "rtmp" => (false, DEFAULT_PORTS.0),
+            "rtmps" => (true, DEFAULT_PORTS.1),
+            _ => return None,
+        };
+        let (authority, path) = rest.split_once('/')?;
         let (host, port) = split_port(authority)?;
+        let port = port.unwrap_or(default_port);
         let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
         let path = path.trim_matches('/');
         let (app, key) = path.rsplit_once('/').unwrap_or((path, ""));
@@ -34,20 +43,20 @@ impl Url {
             |text: &str| query.map_or_else(|| text.to_owned(), |query| format!("{text}?{query}"));
         let (app, key) =
             if key.is_empty() { (with_query(app), String::new()) } else { (app.to_owned(), with_query(key)) };
-        let tc_url = Pii(format!("rtmp://{authority}/{app}"));
-        Some(Self { host: Pii(host.to_owned()), port, app: Pii(app), key: Pii(key), tc_url })
+        let tc_url = Pii(format!("{scheme}://{authority}/{app}"));
+        Some(Self { host: Pii(host.to_owned()), port, tls, app: Pii(app), key: Pii(key), tc_url })
     }
 }
 
 /// Host and port of `host`, `host:port`, `[v6]` and `[v6]:port`.
-fn split_port(authority: &str) -> Option<(&str, u16)> {
+fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let (host, rest) = match authority.strip_prefix('[') {
         Some(v6) => v6.split_once(']')?,
         None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
     };
     let port = match rest.strip_prefix(':') {
-        Some(port) => port.parse().ok()?,
-        None if rest.is_empty() => DEFAULT_PORT,
+        Some(port) => Some(port.parse().ok()?),
+        None if rest.is_empty() => None,
         None => return None,
     };
     Some((host, port))
@@ -71,6 +80,8 @@ mod tests {
             assert_eq!(parts, (host, port, app, key));
         }
         assert_eq!(Url::parse("rtmp://h:99/a/b?q").unwrap().tc_url.0, "rtmp://h:99/a");
+        let secured = Url::parse("rtmps://h/a/b").unwrap();
+        assert_eq!((secured.port, secured.tls, secured.tc_url.0.as_str()), (443, true, "rtmps://h/a"));
     }
 
     #[test]
