@@ -48,6 +48,11 @@ impl Client {
     /// Sends a request and reads its answer, over packets.
     fn ask(&mut self, method: &str, track: &str, headers: &str, body: &str) -> String {
         self.send(method, track, headers, body);
+        self.answer()
+    }
+
+    /// Reads the next answer, over packets.
+    fn answer(&mut self) -> String {
         loop {
             self.fill(4);
             if self.input[0] == b'$' {
@@ -252,6 +257,46 @@ fn garbage_between_packets_ends_the_publisher_alone() {
     server.comes_to("medley_protocol_errors_total", 1);
     reader.pictures(10);
     server.logged("bytes are no RTSP");
+}
+
+#[test]
+fn floods_of_setup_reserve_nothing_and_disturb_nobody() {
+    let server = start("rtsp-flood.toml");
+    let _publisher = Publisher::start(&server, "ward");
+    let mut reader = Client::play(&server, "ward");
+    let mut flooding: Vec<_> = (0..4).map(|_| Client::new(&server, "ward")).collect();
+    for client in &mut flooding {
+        assert!(client.ask("DESCRIBE", "", "", "").starts_with("RTSP/1.0 200 "));
+    }
+    let request = |number: usize| {
+        let port = 20_000 + 2 * number;
+        let (track, transport) = match number % 4 {
+            0 => (0, format!("RTP/AVP;unicast;client_port={port}-{}", port + 1)),
+            1 => (0, "RTP/AVP/TCP;unicast;interleaved=0-1".to_owned()),
+            2 => (9, "RTP/AVP/TCP;unicast;interleaved=250-251".to_owned()),
+            _ => (0, "RTP/AVP;multicast".to_owned()),
+        };
+        format!("SETUP rtsp://h/ward/trackID={track} RTSP/1.0\r\nCSeq: 9\r\nTransport: {transport}\r\n\r\n")
+    };
+    for (first, client) in flooding.iter_mut().enumerate() {
+        let requests: String = (first..first + 500).map(request).collect();
+        client.stream.write_all(requests.as_bytes()).unwrap();
+        for _ in 0..500 {
+            let answer = client.answer();
+            assert!(answer.starts_with("RTSP/1.0 "), "{answer}");
+        }
+    }
+    reader.pictures(10);
+    assert_eq!(server.metric("medley_sessions{protocol=\"rtsp\",action=\"read\"}"), 1, "nobody else plays");
+    // Some 50 MB of them, whose answers nobody reads: they do not gather in the server.
+    let (request, mut deaf) =
+        ("SETUP rtsp://h/ward/trackID=0 RTSP/1.0\r\nCSeq: 1\r\n\r\n", server.connect("rtsp"));
+    deaf.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    deaf.write_all(request.repeat(1_000_000).as_bytes()).expect_err("it is not read on");
+    reader.pictures(10);
+    drop((deaf, flooding));
+    let mut late = Client::play(&server, "ward");
+    late.pictures(10);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -203,6 +204,9 @@ impl Session {
         let transport = &*transport;
         // A reader and a publisher are told by the hub that it closes; who is neither, here.
         let told_by_hub = matches!(role, Role::Publish(_)) || *flowing || closing.is_some();
+        // Who takes no answers is asked for no more questions: all of them would wait in memory.
+        let readable =
+            poll_fn(|context| if blocked { Poll::Pending } else { transport.poll_read_ready(context) });
         // What goes by UDP does not wait for the connection.
         let held = closing.is_some() || (blocked && udp.is_none());
         let next = async {
@@ -246,7 +250,7 @@ impl Session {
             wake = next => wake,
             wake = datagram => wake,
             writable = writable => Wake::Writable(writable),
-            readable = poll_fn(|context| transport.poll_read_ready(context)) => Wake::Readable(readable),
+            readable = readable => Wake::Readable(readable),
             () = due => Wake::Deadline,
             () = kicked => Wake::Kicked,
             () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
