@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hub::{Delivery, EndReason, Join, LiveFrame, Subscription};
 use media::{Kind, Timestamp, TrackInfo};
 use rtp::Payloads;
+use rtp::packet::Header;
 use rtp::sender::{Outgoing, ReaderClock, Sender, SenderConfig};
 use rtsp::interleaved_header;
 use rtsp::sdp;
@@ -35,6 +36,8 @@ const UDP_PAYLOAD: usize = 1_400;
 /// bytes for each 16 KiB costs 0.1 %. ffmpeg takes 65,535 (its buffer has 81,920), live555 as well, but hardware
 /// decoders are built for what cameras send.
 const TCP_PAYLOAD: usize = 16 << 10;
+/// Bytes in front of a packet on TCP (RFC 2326 §10.12).
+const INTERLEAVED: usize = 4;
 /// RFC 3551 §6: dynamic payload types begin here.
 const FIRST_PAYLOAD_TYPE: u8 = 96;
 
@@ -50,8 +53,6 @@ pub(super) struct Egress {
     clock: ReaderClock,
     /// Taken before they were due, to know where the stream begins.
     ready: VecDeque<Delivery>,
-    /// Where headers are put together.
-    scratch: BytesMut,
 }
 
 #[derive(Debug)]
@@ -109,7 +110,6 @@ impl Egress {
             tracks,
             clock: ReaderClock::new(seed, now, unix),
             ready: VecDeque::new(),
-            scratch: BytesMut::new(),
         })
     }
 
@@ -228,7 +228,7 @@ impl Egress {
             lane.report(at, transport, &report, session);
         }
         for packet in packets {
-            lane.packet(at, transport, packet, &mut self.scratch, session);
+            lane.packet(at, transport, packet, session);
         }
     }
 }
@@ -247,14 +247,7 @@ impl Track {
 }
 
 impl Lane<'_> {
-    fn packet(
-        &mut self,
-        track: usize,
-        transport: Transport,
-        packet: Outgoing<'_>,
-        scratch: &mut BytesMut,
-        session: &Session,
-    ) {
+    fn packet(&mut self, track: usize, transport: Transport, packet: Outgoing<'_>, session: &Session) {
         let Outgoing { header, payload } = packet;
         let length = header.len() + payload.len();
         count(&session.bytes_out, length);
@@ -262,9 +255,10 @@ impl Lane<'_> {
             (Lane::Tcp(out), Transport::Interleaved { rtp, .. }) => {
                 // `TCP_PAYLOAD` is far below 2^16; a frame of G.711 that is not goes missing.
                 let Ok(length) = u16::try_from(length) else { return };
-                scratch.extend_from_slice(&interleaved_header(rtp, length));
-                scratch.extend_from_slice(&header);
-                out.push(scratch.split().freeze());
+                let mut headers = [0; INTERLEAVED + Header::LEN];
+                headers[..INTERLEAVED].copy_from_slice(&interleaved_header(rtp, length));
+                headers[INTERLEAVED..].copy_from_slice(&header);
+                out.push(Bytes::copy_from_slice(&headers));
                 out.push(payload.clone());
             }
             (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtp, &[&header, payload]),
