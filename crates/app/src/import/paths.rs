@@ -31,17 +31,26 @@ impl PathEntry {
     }
 }
 
+/// Where the stream of a path comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Feed {
+    /// From whoever publishes it.
+    Publisher,
+    /// From another server, or from a source that we do not have.
+    Elsewhere,
+    /// From another server in TLS.
+    Tls,
+}
+
 /// The most paths; each may stand in every user's entry.
 const PATHS: usize = 2_000;
 
 /// Sources that MediaMTX has and we do not.
 const OTHER_SOURCES: &[&str] = &[
-    "rtsps",
     "rtsp+http",
     "rtsps+http",
     "rtsp+ws",
     "rtsps+ws",
-    "rtmps",
     "http",
     "https",
     "udp",
@@ -126,8 +135,9 @@ fn path(entry: Entry, defaults: Option<&Mapping>, context: &mut Context<'_>) -> 
     let pattern = pattern?;
     let mut block = Block::entry("path");
     context.draft.set_in(&mut block, "name", quoted(pattern.as_str()), &keys.origin, &mut context.report);
-    let published = source(&keys, &mut block, context);
-    settings(&keys, published, &mut block, context);
+    let feed = source(&keys, &mut block, context);
+    settings(&keys, feed, &mut block, context);
+    let published = feed == Feed::Publisher;
     if let Some(name) = pattern.as_str().strip_suffix("_aac").filter(|_| published) {
         let text = format!("readers of it get {name} with AAC, without an ffmpeg that makes it");
         context.report.note(Kind::Different, &keys.origin, text);
@@ -159,18 +169,18 @@ fn pattern(name: &str, origin: &Origin, context: &mut Context<'_>) -> Option<Pat
     None
 }
 
-/// Writes the source; whether the path is one that somebody publishes.
-fn source(keys: &Mapping, block: &mut Block, context: &mut Context<'_>) -> bool {
-    let Some(source) = keys.read("source", &Words, context) else { return true };
+/// Writes the source.
+fn source(keys: &Mapping, block: &mut Block, context: &mut Context<'_>) -> Feed {
+    let Some(source) = keys.read("source", &Words, context) else { return Feed::Publisher };
     let scheme = source.value.split_once("://").map(|(scheme, _)| scheme);
     match (source.value.as_str(), scheme) {
-        ("publisher", _) => return true,
+        ("publisher", _) => return Feed::Publisher,
         (word @ ("redirect" | "rpiCamera"), _) | (_, Some(word)) if word_is_foreign(word) => {
             let text = format!("{word} is no source here; this [[path]] stands as a comment");
             context.report.note(Kind::Decide, &source.origin, text.clone());
             block.turn_off(text);
         }
-        (_, Some("rtsp" | "rtmp")) => {
+        (_, Some("rtsp" | "rtmp" | "rtsps" | "rtmps")) => {
             let literal = quoted(&source.value);
             context.draft.set_in(block, "source", literal, &source.origin, &mut context.report);
             if let Err(what) = Source::parse(&source.value) {
@@ -185,7 +195,7 @@ fn source(keys: &Mapping, block: &mut Block, context: &mut Context<'_>) -> bool 
             context.refuse(&source.origin, message);
         }
     }
-    false
+    if matches!(scheme, Some("rtsps" | "rtmps")) { Feed::Tls } else { Feed::Elsewhere }
 }
 
 fn word_is_foreign(word: &str) -> bool {
@@ -193,16 +203,20 @@ fn word_is_foreign(word: &str) -> bool {
 }
 
 /// Writes what the table says, and when a source runs.
-fn settings(keys: &Mapping, published: bool, block: &mut Block, context: &mut Context<'_>) {
+fn settings(keys: &Mapping, feed: Feed, block: &mut Block, context: &mut Context<'_>) {
     let on_demand = keys.read("sourceOnDemand", &Flag, context).filter(|taken| taken.value);
-    if let Some(taken) = on_demand.as_ref().filter(|_| !published) {
+    if let Some(taken) = on_demand.as_ref().filter(|_| feed != Feed::Publisher) {
         context.draft.set_in(block, "source_on_demand", "true".into(), &taken.origin, &mut context.report);
     }
     for key in keys::all(PATH) {
         let Fate::Becomes { ours, read, .. } = key.fate else { continue };
         let Some(taken) = keys.read_by(key.name, read, context) else { continue };
         let name = ours.strip_prefix("path.").expect("keys of a path become keys of [[path]]");
-        if on_demand.is_none() && name.starts_with("source_on_demand") {
+        let idle = match name {
+            "source_fingerprint" => feed != Feed::Tls,
+            _ => on_demand.is_none() && name.starts_with("source_on_demand"),
+        };
+        if idle {
             continue;
         }
         context.draft.set_in(block, name, taken.value, &taken.origin, &mut context.report);

@@ -20,9 +20,9 @@ pub(crate) const PATH: &[Group] = &[
 const SOURCE: &[Key] = &[
     shapes(
         "source",
-        "`path.source`: `publisher`, `rtsp://` and `rtmp://`; a path with another source stands as a comment",
+        "`path.source`: `publisher`, `rtsp://`, `rtsps://`, `rtmp://` and `rtmps://`; a path with another source stands as a comment",
     ),
-    ignored("sourceFingerprint", "\"\"", OTHER_SOURCE),
+    becomes("sourceFingerprint", "path.source_fingerprint", read::text),
     shapes("sourceOnDemand", "`path.source_on_demand`"),
     becomes("sourceOnDemandStartTimeout", "path.source_on_demand_start_timeout_ms", read::millis),
     becomes("sourceOnDemandCloseAfter", "path.source_on_demand_close_after_ms", read::millis),
