@@ -27,7 +27,8 @@ const SETTINGS = {
   lowLatencyMode: true,
   // The content policy has no workers from blobs; fragmented MP4 needs no conversion anyway.
   enableWorker: false,
-  backBufferLength: 10,
+  // No backBufferLength: when hls.js 1.7 drops what has been played while the first part of a segment is on its way, it
+  // forgets that it has that part, and waits at the segment's end for ever. Browsers drop what was played by themselves.
   // A stall shows that the distance was too short by a part, not by the second that is usual.
   liveSyncOnStallIncrease: 0.2,
   xhrSetup: (request: XMLHttpRequest): void => {
