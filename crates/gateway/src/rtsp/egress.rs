@@ -36,8 +36,9 @@ const UDP_PAYLOAD: usize = 1_400;
 /// bytes for each 16 KiB costs 0.1 %. ffmpeg takes 65,535 (its buffer has 81,920), live555 as well, but hardware
 /// decoders are built for what cameras send.
 const TCP_PAYLOAD: usize = 16 << 10;
-/// Bytes in front of a packet on TCP (RFC 2326 §10.12).
-const INTERLEAVED: usize = 4;
+/// Payloads of at most so many bytes are copied behind their headers: one buffer for `send` costs less than two that the
+/// outbox has to hold, to share and to put together.
+const COPIED: usize = 8 << 10;
 /// RFC 3551 §6: dynamic payload types begin here.
 const FIRST_PAYLOAD_TYPE: u8 = 96;
 
@@ -58,6 +59,8 @@ pub(super) struct Egress {
 #[derive(Debug)]
 struct Track {
     info: Arc<TrackInfo>,
+    /// As `info` says; asked for each frame and reader, for whom `info` is another cache line.
+    kind: Kind,
     payload_type: u8,
     sender: Sender,
     /// `None`: the reader does not want it.
@@ -205,7 +208,7 @@ impl Egress {
     fn frame(&mut self, frame: &LiveFrame, lane: &mut Lane<'_>, session: &Session) {
         let (shared, now) = (frame.frame(), Instant::now());
         let kind = shared.track().kind();
-        let found = self.tracks.iter_mut().enumerate().find(|(_, track)| track.info.kind() == kind);
+        let found = self.tracks.iter_mut().enumerate().find(|(_, track)| track.kind == kind);
         let Some((at, track)) = found else { return };
         let Some(transport) = track.transport else { return };
         let (tcp, udp);
@@ -224,11 +227,12 @@ impl Egress {
         }
         let packets = track.sender.packets(&mut self.clock, payloads, frame.pts(), now);
         count(&session.rtp.packets_out, packets.len());
+        count(&session.bytes_out, packets.len() * Header::LEN + payloads.bytes());
         if let Some(report) = track.sender.report(&self.clock, now) {
             lane.report(at, transport, &report, session);
         }
         for packet in packets {
-            lane.packet(at, transport, packet, session);
+            lane.packet(at, transport, packet);
         }
     }
 }
@@ -242,24 +246,25 @@ impl Track {
             marks_frames: formats::marks_frames(&info.config),
             seed: seed.wrapping_add(at as u64 + 1),
         };
-        Self { info: Arc::new(info), payload_type, sender: Sender::new(config), transport: None }
+        let kind = info.kind();
+        Self { info: Arc::new(info), kind, payload_type, sender: Sender::new(config), transport: None }
     }
 }
 
 impl Lane<'_> {
-    fn packet(&mut self, track: usize, transport: Transport, packet: Outgoing<'_>, session: &Session) {
+    fn packet(&mut self, track: usize, transport: Transport, packet: Outgoing<'_>) {
         let Outgoing { header, payload } = packet;
-        let length = header.len() + payload.len();
-        count(&session.bytes_out, length);
         match (self, transport) {
             (Lane::Tcp(out), Transport::Interleaved { rtp, .. }) => {
                 // `TCP_PAYLOAD` is far below 2^16; a frame of G.711 that is not goes missing.
-                let Ok(length) = u16::try_from(length) else { return };
-                let mut headers = [0; INTERLEAVED + Header::LEN];
-                headers[..INTERLEAVED].copy_from_slice(&interleaved_header(rtp, length));
-                headers[INTERLEAVED..].copy_from_slice(&header);
-                out.push(Bytes::copy_from_slice(&headers));
-                out.push(payload.clone());
+                let Ok(length) = u16::try_from(header.len() + payload.len()) else { return };
+                let interleaved = interleaved_header(rtp, length);
+                if payload.len() <= COPIED {
+                    out.push(Bytes::from([&interleaved[..], &header, payload].concat()));
+                } else {
+                    out.push(Bytes::from([&interleaved[..], &header].concat()));
+                    out.push(payload.clone());
+                }
             }
             (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtp, &[&header, payload]),
             _ => {}
