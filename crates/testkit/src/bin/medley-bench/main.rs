@@ -47,7 +47,7 @@ struct Cli {
 enum What {
     /// From connecting to the first complete random access point.
     Join,
-    /// Frame in to frame out beside ten consultations.
+    /// Frame in to frame out beside one consultation and beside ten.
     Latency,
     /// What transcoding adds to the way of a sound.
     Sound,
