@@ -1,7 +1,7 @@
 //! The IO side of every protocol: sockets and HTTP routes between the sans-IO sessions and the hub.
 //!
-//! Each protocol has the same files: `listener` or `routes` (who may come in), `session` (one small loop around the
-//! sans-IO session), `ingest` (protocol to frames), `egress` (frames to protocol).
+//! Each protocol has the same files: `session` (one small loop around the sans-IO session), `ingest` (protocol to frames),
+//! `egress` (frames to protocol), and `routes` where it comes over HTTP; `listener` accepts the connections of the others.
 //!
 //! | | ingest | egress |
 //! |---|---|---|
@@ -16,6 +16,7 @@ mod alias;
 pub mod credentials;
 pub mod flv;
 pub mod hls;
+mod listener;
 mod outbox;
 mod port;
 mod refusal;

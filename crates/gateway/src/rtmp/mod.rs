@@ -2,20 +2,23 @@
 
 mod client;
 mod ingest;
-mod listener;
 pub(crate) mod messages;
 mod pull;
 mod session;
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hub::Hub;
+use hub::{Hub, Protocol};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::Sessions;
+use crate::listener::Door;
 use crate::transport::Security;
 
 pub use client::{Client, ClientError};
-pub use listener::serve;
 pub use pull::{PullError, pull};
 
 /// What an RTMP listener is set up with.
@@ -56,4 +59,20 @@ pub struct Context {
     pub options: Options,
     /// RTMP or RTMPS.
     pub security: Security,
+}
+
+/// Serves RTMP until `shutdown`, then waits until every session has told its peer.
+///
+/// # Errors
+/// What the operating system says of the listener; a failed connection is not an error.
+pub async fn serve(listener: TcpListener, context: Context, shutdown: CancellationToken) -> io::Result<()> {
+    let context = Arc::new(context);
+    let door = Door {
+        protocol: Protocol::Rtmp,
+        name: "RTMP",
+        max_connections: context.options.max_connections,
+        sessions: &context.sessions,
+    };
+    let session = |stream, peer| session::run(Arc::clone(&context), stream, peer, shutdown.clone());
+    door.serve(listener, &shutdown, session).await
 }

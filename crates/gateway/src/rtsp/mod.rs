@@ -4,7 +4,6 @@ mod access;
 mod egress;
 pub mod formats;
 mod ingest;
-mod listener;
 mod pull;
 mod session;
 mod udp;
@@ -13,13 +12,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hub::Hub;
+use hub::{Hub, Protocol};
 use rtsp::auth::Nonces;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::Sessions;
+use crate::listener::Door;
 use crate::transport::Security;
 
-pub use listener::serve;
 pub use pull::{PullError, Way, pull};
 pub use udp::Udp;
 
@@ -82,4 +83,20 @@ impl Context {
         getrandom::fill(&mut key).map_err(io::Error::other)?;
         Ok(Self { hub, sessions, options, udp, security, nonces: Nonces::new(&key, Instant::now()) })
     }
+}
+
+/// Serves RTSP until `shutdown`, then waits until every session has told its peer.
+///
+/// # Errors
+/// What the operating system says of the listener; a failed connection is not an error.
+pub async fn serve(listener: TcpListener, context: Context, shutdown: CancellationToken) -> io::Result<()> {
+    let context = Arc::new(context);
+    let door = Door {
+        protocol: Protocol::Rtsp,
+        name: "RTSP",
+        max_connections: context.options.max_connections,
+        sessions: &context.sessions,
+    };
+    let session = |stream, peer| session::run(Arc::clone(&context), stream, peer, shutdown.clone());
+    door.serve(listener, &shutdown, session).await
 }

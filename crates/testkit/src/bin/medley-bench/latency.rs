@@ -24,7 +24,8 @@ const WAYS: [&str; 7] =
     ["RTMP > RTMP", "RTMP > FLV", "RTMP > RTSP", "RTSP > RTSP", "WHIP > RTMP", "RTMP > WHEP", "WHIP > WHEP"];
 
 pub(super) async fn run(setup: &Setup) -> Result<Table> {
-    let title = "Frame in to frame out beside consultations, ms (targets: p99 < 10, p50 < 0.4 to FLV and RTSP)";
+    let title =
+        "Frame in to frame out beside consultations, ms (targets: p99 < 10, p50 < 0.4 to FLV and RTSP)";
     let mut table = Table::new(title, &["beside", "p50", "p95", "p99", "max"]);
     for &consultations in setup.sizes(&[1, CONSULTATIONS]) {
         let mut runs: [Vec<[f64; 4]>; WAYS.len()] = Default::default();
