@@ -126,6 +126,26 @@ fn deeply_nested_command_objects_end_the_connection() {
 }
 
 #[test]
+fn commands_whose_answers_nobody_takes_do_not_gather_in_the_server() {
+    let server = Running::start("deaf.toml", EVERYBODY_HERE);
+    let mut deaf = server.connect("rtmp");
+    handshake(&mut deaf);
+    // A chunk of 12 bytes (RTMP 1.0 §5.3.1.2.1) with a command: "connect", 1, { app: "a" }; "createStream", 2, null.
+    let command = |body: &[u8]| {
+        let length = u8::try_from(body.len()).unwrap();
+        [&[3, 0, 0, 0, 0, 0, length, 20, 0, 0, 0, 0][..], body].concat()
+    };
+    let connect = b"\x02\x00\x07connect\x00\x3f\xf0\0\0\0\0\0\0\x03\0\x03app\x02\0\x01a\0\0\x09";
+    deaf.write_all(&command(connect)).unwrap();
+    let mut first = [0; 16];
+    deaf.read_exact(&mut first).expect("an answer");
+    deaf.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
+    let create = command(b"\x02\x00\x0ccreateStream\x00\x40\0\0\0\0\0\0\0\x05");
+    deaf.write_all(&create.repeat(1_500_000)).expect_err("it is not read on");
+    assert!(server.get("/healthz").contains("\"ok\""), "others are served meanwhile");
+}
+
+#[test]
 fn garbage_at_the_ice_port_is_dropped_and_counted() {
     let server = start("garbage.toml");
     let ice = server.address("ice").unwrap();

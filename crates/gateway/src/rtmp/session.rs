@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -183,6 +184,11 @@ impl Session {
         let transport = &*transport;
         // A reader and a publisher are told by the hub that it closes; who is neither, here.
         let told_by_hub = !matches!(role, Role::Idle) || closing.is_some();
+        // Who takes no answers is asked for no more commands: all of them would wait in memory. `poll_read_ready` keeps its
+        // waker from one turn to the next, which `readable` would register and take away each time: this runs once a frame
+        // for each reader.
+        let readable =
+            poll_fn(|context| if blocked { Poll::Pending } else { transport.poll_read_ready(context) });
         let next = async {
             match role {
                 _ if blocked || closing.is_some() => std::future::pending().await,
@@ -203,13 +209,11 @@ impl Session {
                 false => std::future::pending().await,
             }
         };
-        // `poll_read_ready` keeps its waker from one turn to the next, which `readable` would register and take away
-        // each time: this runs once a frame for each reader.
         tokio::select! {
             biased;
             wake = next => wake,
             writable = writable => Wake::Writable(writable),
-            readable = poll_fn(|context| transport.poll_read_ready(context)) => Wake::Readable(readable),
+            readable = readable => Wake::Readable(readable),
             () = due => Wake::Deadline,
             () = entry.kicked() => Wake::Kicked,
             () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
