@@ -13,9 +13,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::sessions::{Sessions, count};
 
-/// Who may come in.
+/// What the loop that accepts connections of one protocol needs.
 #[derive(Debug)]
-pub(crate) struct Door<'a> {
+pub(crate) struct AcceptLoop<'a> {
     pub(crate) protocol: Protocol,
     /// Of the protocol, for the log.
     pub(crate) name: &'static str,
@@ -24,7 +24,7 @@ pub(crate) struct Door<'a> {
     pub(crate) sessions: &'a Sessions,
 }
 
-impl Door<'_> {
+impl AcceptLoop<'_> {
     /// Runs `session` for each connection until `shutdown`, then waits until every session has told its peer.
     pub(crate) async fn serve<S: Future<Output = ()> + Send + 'static>(
         &self,

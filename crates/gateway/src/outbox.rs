@@ -76,8 +76,8 @@ impl Outbox {
         Ok(written)
     }
 
-    /// One system call. A live reader has one frame waiting, for which `send` costs the kernel less than `writev`, also
-    /// where RTP put a header of the reader's own in front of it.
+    /// One system call. A live reader has one frame waiting, for which `send` costs the kernel less than `writev`; so it
+    /// does for a few small ones, put together.
     fn write_once(&self, transport: &mut impl TryWrite) -> io::Result<usize> {
         if let (Some(only), 1) = (self.buffers.front(), self.buffers.len()) {
             return transport.try_write(only);

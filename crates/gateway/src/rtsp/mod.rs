@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Sessions;
-use crate::listener::Door;
+use crate::listener::AcceptLoop;
 use crate::transport::Security;
 
 pub use pull::{PullError, Way, pull};
@@ -91,12 +91,12 @@ impl Context {
 /// What the operating system says of the listener; a failed connection is not an error.
 pub async fn serve(listener: TcpListener, context: Context, shutdown: CancellationToken) -> io::Result<()> {
     let context = Arc::new(context);
-    let door = Door {
+    let accepting = AcceptLoop {
         protocol: Protocol::Rtsp,
         name: "RTSP",
         max_connections: context.options.max_connections,
         sessions: &context.sessions,
     };
     let session = |stream, peer| session::run(Arc::clone(&context), stream, peer, shutdown.clone());
-    door.serve(listener, &shutdown, session).await
+    accepting.serve(listener, &shutdown, session).await
 }
