@@ -212,6 +212,19 @@ fn ten_viewers_cost_one_muxer_that_ends_after_them() {
 }
 
 #[test]
+fn always_remuxed_streams_have_a_muxer_before_anybody_watches_and_none_after_their_end() {
+    let settings = "[hls]\nalways_remux = true\nmuxer_close_after_ms = 1000\n[hub]\ngrace_ms = 200\n";
+    let server = Running::start("hls-always.toml", &format!("{}{settings}", everybody()));
+    let publisher = ffmpeg::publish(server.address("rtmp").unwrap(), "a", 60);
+    server.comes_to("medley_hls_muxers", 1);
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(server.metric("medley_hls_muxers"), 1, "longer than one that nobody asks for");
+    assert_eq!(server.metric("medley_sessions{protocol=\"hls\",action=\"read\"}"), 0, "nobody watches");
+    drop(publisher);
+    server.comes_to("medley_hls_muxers", 0);
+}
+
+#[test]
 fn credentials_are_shown_once_and_a_session_opens_its_own_path_only() {
     let server = Running::start("hls-user.toml", &with_user());
     let rtmp = server.address("rtmp").unwrap();
