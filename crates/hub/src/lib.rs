@@ -7,7 +7,8 @@
 //! ```text
 //! Publisher -> TrackWriter::write(Frame) -> Stream: stamp, keep the GOP, append to one log
 //!                                             |-> Rendition: reads a track, Transform::push, appends its own track
-//!                                             `-> Subscription::recv(): a cursor into the log
+//!                                             |-> Subscription::recv(): a cursor into the log
+//!                                             `-> Sink::take(): who has caught up, many readers by one task
 //! ```
 //!
 //! * One log per stream holds every frame once, as [`StreamFrame`]; a reader is a cursor into it, so a reader costs no
@@ -23,6 +24,7 @@
 mod access;
 mod clock;
 mod directory;
+mod fanout;
 mod frame;
 mod log;
 mod paths;
@@ -33,6 +35,7 @@ mod subscription;
 
 pub use access::{AccessRequest, Action, Authorizer, Credentials, Denied, Proof, Protocol, UserName};
 pub use directory::{Hub, HubError, Options, PublishPermit, PublishRequest, ReadPermit, SubscribeRequest};
+pub use fanout::{Attached, Sink};
 pub use frame::StreamFrame;
 pub use paths::{PathPolicy, Paths};
 pub use publisher::{Publisher, TrackWriter};

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::StreamClock;
 use crate::directory::Options;
+use crate::fanout::Group;
 use crate::frame::StreamFrame;
 use crate::log::{Bounds, Log};
 use crate::rendition::Lease;
@@ -138,6 +139,8 @@ pub(crate) struct State {
     clock: StreamClock,
     renditions: Vec<Weak<Lease>>,
     next_rendition: u32,
+    /// The readers that are served together.
+    pub(crate) groups: Vec<Group>,
     generation: u64,
     publisher: Option<Feeder>,
     /// Since when it has had a track.
@@ -219,6 +222,7 @@ impl Stream {
                 clock: StreamClock::default(),
                 renditions: Vec::new(),
                 next_rendition: FIRST_RENDITION,
+                groups: Vec::new(),
                 generation: 0,
                 publisher: None,
                 available: None,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::access::UserName;
 use crate::directory::HubError;
+use crate::fanout::{Attached, Sink, Tracks};
 use crate::frame::StreamFrame;
 use crate::rendition::{self, Lease, TransformFactory};
 use crate::stream::{EndReason, State, Stream};
@@ -65,6 +66,11 @@ pub struct LiveFrame {
 }
 
 impl LiveFrame {
+    /// With the stream's own timestamps.
+    pub(crate) const fn live(frame: Arc<StreamFrame>) -> Self {
+        Self { frame, squeezed: None }
+    }
+
     /// The frame, shared with all other readers, with the stream's own timestamps.
     pub const fn frame(&self) -> &Arc<StreamFrame> {
         &self.frame
@@ -207,6 +213,44 @@ impl Subscription {
             self.fill();
         }
         self.ready.pop_front()
+    }
+
+    /// Lets the stream hand the frames from here on to `sink`, together with those of other readers, until
+    /// [`Attached::dismissed`]. Give it back by [`Attached::detach`] before anything else is asked of the subscription.
+    ///
+    /// # Errors
+    /// The sink, if the reader has not caught up: something is there for it to take, or its first picture is still to come.
+    pub fn attach<S: Sink>(&mut self, sink: S) -> Result<Attached<S>, S> {
+        let stream = Arc::clone(&self.stream);
+        let mut state = stream.lock();
+        match self.tracks_at_edge(&state) {
+            Some(tracks) => Ok(Attached::new(&stream, &mut state, tracks, sink)),
+            None => Err(sink),
+        }
+    }
+
+    /// The tracks of which it takes every frame that comes next, if it has caught up and nothing is left to tell.
+    fn tracks_at_edge(&self, state: &State) -> Option<Tracks> {
+        let caught_up = self.ready.is_empty() && self.cursor == state.log.end() && state.ended.is_none();
+        if !caught_up || self.chosen_at != state.tracks_version {
+            return None;
+        }
+        let mut tracks = Tracks::default();
+        for (at, choice) in self.choices.iter().enumerate() {
+            let is_video = choice.told.as_ref()?.kind() == Kind::Video;
+            if is_video && self.awaits_random_access {
+                return None;
+            }
+            *tracks.get_mut(at)? = Some(choice.taken);
+        }
+        Some(tracks)
+    }
+
+    /// Goes on at `cursor`, up to which somebody else has taken the frames.
+    pub(crate) fn resume_at(&mut self, cursor: u64) {
+        self.cursor = cursor;
+        self.squeeze = None;
+        self.caught_up = false;
     }
 
     /// The tracks that this reader gets, as far as they are known.
