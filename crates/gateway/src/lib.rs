@@ -16,6 +16,7 @@ mod alias;
 pub mod credentials;
 pub mod flv;
 pub mod hls;
+mod line;
 mod listener;
 mod outbox;
 mod port;

@@ -77,10 +77,10 @@ impl Security {
     /// As [`TlsAcceptor::accept`].
     pub async fn secure(&self, stream: TcpStream) -> Result<Transport, HandshakeError> {
         match self {
-            Self::Open => Ok(Transport::Open(stream)),
+            Self::Open => Ok(stream.into()),
             Self::Tls(acceptor) => {
-                let (stream, session) = acceptor.accept(stream).await?.into_inner();
-                Ok(Transport::tls(stream, session.into()))
+                let accepted = acceptor.accept(stream).await?;
+                Ok(accepted.into())
             }
         }
     }
@@ -116,8 +116,8 @@ impl TryWrite for TcpStream {
 /// A connection that is ready for its protocol.
 #[derive(Debug)]
 pub enum Transport {
-    /// In the open.
-    Open(TcpStream),
+    /// In the open; shared with the [`Line`](crate::line::Line) of a reader.
+    Open(Arc<TcpStream>),
     /// In TLS.
     Tls(Box<Tls>),
 }
@@ -151,10 +151,10 @@ impl Transport {
     }
 
     /// The socket alone.
-    pub(crate) fn into_socket(self) -> TcpStream {
+    pub(crate) fn into_socket(self) -> Arc<TcpStream> {
         match self {
             Self::Open(stream) => stream,
-            Self::Tls(tls) => tls.stream,
+            Self::Tls(tls) => Arc::new(tls.stream),
         }
     }
 
@@ -194,6 +194,19 @@ impl Transport {
     }
 }
 
+impl From<TcpStream> for Transport {
+    fn from(stream: TcpStream) -> Self {
+        Self::Open(Arc::new(stream))
+    }
+}
+
+impl From<server::TlsStream<TcpStream>> for Transport {
+    fn from(accepted: server::TlsStream<TcpStream>) -> Self {
+        let (stream, session) = accepted.into_inner();
+        Self::tls(stream, session.into())
+    }
+}
+
 impl TryWrite for Transport {
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
@@ -211,7 +224,7 @@ impl TryWrite for Transport {
 
     fn try_flush(&mut self) -> io::Result<(usize, bool)> {
         match self {
-            Self::Open(stream) => stream.try_flush(),
+            Self::Open(_) => Ok((0, true)),
             Self::Tls(tls) => tls.try_flush(),
         }
     }

@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hub::{Delivery, EndReason, Join, LiveFrame, Subscription};
+use hub::{Attached, Delivery, EndReason, Join, LiveFrame, Sink, Subscription};
 use media::{Kind, Timestamp, TrackInfo};
+
+use crate::line::Line;
+use crate::outbox::Outbox;
 
 /// ffmpeg's probe takes what it sees first for all there is, and a FLV player opened before the sound came stays silent
 /// (SRS #3849): the reader of a stream this young waits so long for the other track.
@@ -18,7 +21,7 @@ const SPACING: Timestamp = Timestamp::from_millis(1);
 pub(crate) const JOIN: Join = Join::LiveEdge { spacing: SPACING };
 
 /// How a protocol writes tags. `None` is what it cannot carry.
-pub(crate) trait Framing {
+pub(crate) trait Framing: Clone + Send + 'static {
     /// `onMetaData` of all tracks.
     fn metadata(&self, tracks: &[Arc<TrackInfo>]) -> Option<Bytes>;
 
@@ -33,6 +36,8 @@ pub(crate) trait Framing {
 #[derive(Debug)]
 pub(crate) struct Egress<F> {
     subscription: Subscription,
+    /// While the hub writes the frames.
+    attached: Option<Attached<Edge<F>>>,
     framing: F,
     tracks: Vec<Arc<TrackInfo>>,
     /// Until then frames wait for the announcement of the tracks; `None` once it is made.
@@ -40,9 +45,23 @@ pub(crate) struct Egress<F> {
     held: Vec<LiveFrame>,
     /// The decode time of the newest frame.
     now: Timestamp,
+    wanted: Wanted,
+    paused: bool,
+}
+
+/// What the reader wants to have.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
     video: bool,
     audio: bool,
-    paused: bool,
+}
+
+/// A reader at the live edge: each frame goes straight to its connection.
+struct Edge<F> {
+    framing: F,
+    wanted: Wanted,
+    now: Timestamp,
+    line: Line,
 }
 
 /// What the session has to do for the reader, beside writing.
@@ -58,19 +77,41 @@ impl<F: Framing> Egress<F> {
         let wait = WAIT_FOR_TRACKS.saturating_sub(subscription.stream_age());
         Self {
             subscription,
+            attached: None,
             framing,
             tracks: Vec::new(),
             announce_at: Some(Instant::now() + wait),
             held: Vec::new(),
             now: Timestamp::from_millis(0),
-            video: true,
-            audio: true,
+            wanted: Wanted { video: true, audio: true },
             paused: false,
         }
     }
 
-    /// Waits for what comes next. Cancel-safe.
+    /// Lets the hub write to `line`, if nothing is left to do that takes more than that. Before anything else is asked of
+    /// this, [`Self::detach`].
+    pub(crate) fn attach(&mut self, line: Line) {
+        if self.announce_at.is_none() && !self.paused {
+            let edge = Edge { framing: self.framing.clone(), wanted: self.wanted, now: self.now, line };
+            self.attached = self.subscription.attach(edge).ok();
+        }
+    }
+
+    /// Takes the connection back, if the hub has it; what it has not written yet goes to `outbox`.
+    pub(crate) fn detach(&mut self, outbox: &mut Outbox) {
+        if let Some(attached) = self.attached.take() {
+            let edge = attached.detach(&mut self.subscription);
+            self.now = edge.now;
+            edge.line.give_back(outbox);
+        }
+    }
+
+    /// Waits for what comes next; `None`: for the moment when there is something else to do. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        if let Some(attached) = &self.attached {
+            attached.dismissed().await;
+            return None;
+        }
         let Some(deadline) = self.announce_at else { return Some(self.subscription.recv().await) };
         tokio::time::timeout_at(deadline.into(), self.subscription.recv()).await.ok()
     }
@@ -80,7 +121,7 @@ impl<F: Framing> Egress<F> {
         self.subscription.try_recv()
     }
 
-    /// Writes a delivery to `out`; `None` means that the wait for tracks is over.
+    /// Writes a delivery to `out`; after `None`, what the wait for tracks has held back.
     pub(crate) fn write(&mut self, delivery: Option<Delivery>, out: &mut impl Extend<Bytes>) -> Step {
         match delivery {
             Some(Delivery::Track(track)) => self.track(track, out),
@@ -105,8 +146,8 @@ impl<F: Framing> Egress<F> {
 
     pub(crate) const fn receive(&mut self, kind: Kind, wanted: bool) {
         match kind {
-            Kind::Video => self.video = wanted,
-            Kind::Audio => self.audio = wanted,
+            Kind::Video => self.wanted.video = wanted,
+            Kind::Audio => self.wanted.audio = wanted,
         }
     }
 
@@ -121,9 +162,7 @@ impl<F: Framing> Egress<F> {
     }
 
     fn frame(&mut self, frame: LiveFrame, out: &mut impl Extend<Bytes>) {
-        let kind = frame.frame().track().kind();
-        let wanted = if kind == Kind::Video { self.video } else { self.audio };
-        if !wanted || self.paused {
+        if !self.wanted.has(&frame) || self.paused {
             return;
         }
         if self.announce_at.is_some() {
@@ -144,5 +183,24 @@ impl<F: Framing> Egress<F> {
         for frame in held {
             self.frame(frame, out);
         }
+    }
+}
+
+impl Wanted {
+    fn has(self, frame: &LiveFrame) -> bool {
+        match frame.frame().track().kind() {
+            Kind::Video => self.video,
+            Kind::Audio => self.audio,
+        }
+    }
+}
+
+impl<F: Framing> Sink for Edge<F> {
+    fn take(&mut self, frame: &LiveFrame) -> bool {
+        if !self.wanted.has(frame) {
+            return true;
+        }
+        self.now = frame.dts();
+        self.framing.frame(frame).is_none_or(|bytes| self.line.write(&bytes))
     }
 }

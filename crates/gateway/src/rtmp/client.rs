@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -109,14 +110,14 @@ impl Client {
         let stream = connect(server).await?;
         let transport = match secured {
             Some(host) => trust::connect(stream, host.reveal(), fingerprint).await?,
-            None => Transport::Open(stream),
+            None => stream.into(),
         };
         Self::open(transport, config).await
     }
 
     async fn connect(server: SocketAddr, path: &str, request: Request) -> Result<Self, ClientError> {
         let url = Url::parse(&format!("rtmp://{server}/{path}")).ok_or(ClientError::Path)?;
-        Self::open(Transport::Open(connect(server).await?), ClientConfig::new(request, url)).await
+        Self::open(connect(server).await?.into(), ClientConfig::new(request, url)).await
     }
 
     async fn open(transport: Transport, config: ClientConfig) -> Result<Self, ClientError> {
@@ -176,7 +177,7 @@ impl Client {
     }
 
     /// The socket without the conversation, for who only counts bytes.
-    pub fn into_stream(self) -> TcpStream {
+    pub fn into_stream(self) -> Arc<TcpStream> {
         self.transport.into_socket()
     }
 

@@ -20,6 +20,7 @@ use super::Context;
 use super::ingest::Ingest;
 use super::messages::Messages;
 use crate::flv::egress::{self, Egress, Step};
+use crate::line::Line;
 use crate::outbox::Outbox;
 use crate::sessions::{Activity, SessionEntry, SessionKind, count};
 use crate::transport::Transport;
@@ -154,7 +155,9 @@ impl Session {
         if self.closing.is_some() && self.outbox.is_empty() {
             return Err(Ended::Done);
         }
+        self.attach();
         let wake = self.wait(shutdown).await;
+        self.detach();
         match wake {
             Wake::Readable(ready) => {
                 ready?;
@@ -175,6 +178,23 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// A reader for whom nothing waits sleeps from here on, until there is more to do than to pass frames on.
+    fn attach(&mut self) {
+        if let Role::Play(egress) = &mut self.role
+            && self.outbox.is_empty()
+            && self.closing.is_none()
+            && let Some(line) = Line::of(&self.transport, &self.entry)
+        {
+            egress.attach(line);
+        }
+    }
+
+    fn detach(&mut self) {
+        if let Role::Play(egress) = &mut self.role {
+            egress.detach(&mut self.outbox);
+        }
     }
 
     async fn wait(&mut self, shutdown: &CancellationToken) -> Wake {

@@ -175,7 +175,7 @@ impl Camera {
         stream.set_nodelay(true)?;
         let transport = match url.is_tls() {
             true => trust::connect(stream, url.host(), fingerprint).await?,
-            false => Transport::Open(stream),
+            false => stream.into(),
         };
         let config = ClientConfig { url: url.clone(), idle_timeout: IDLE_TIMEOUT };
         let seed = getrandom::u64().unwrap_or_default();

@@ -51,6 +51,13 @@ impl<T> Default for Live<T> {
     }
 }
 
+impl<T> Entry<T> {
+    /// The member, for who counts into it without being its place.
+    pub(crate) fn share(&self) -> Arc<T> {
+        Arc::clone(&self.member)
+    }
+}
+
 impl<T> std::ops::Deref for Entry<T> {
     type Target = T;
 
