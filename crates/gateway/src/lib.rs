@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod alias;
+mod connection;
 pub mod credentials;
 pub mod flv;
 pub mod hls;

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use tokio::net::TcpStream;
 
 use crate::outbox::Outbox;
-use crate::sessions::{Session, SessionEntry, count};
-use crate::transport::Transport;
+use crate::sessions::{Session, count};
 
 /// Writes whole pieces to a socket, for as long as it takes them. Its session writes nothing meanwhile.
 #[derive(Debug)]
@@ -19,15 +18,9 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Of a connection for which nothing waits; counts into `session`. `None` in TLS: there each reader is sealed for by
-    /// itself, beside which a task of its own costs little.
-    pub(crate) fn of(transport: &Transport, session: &SessionEntry) -> Option<Self> {
-        match transport {
-            Transport::Open(socket) => {
-                Some(Self { socket: Arc::clone(socket), session: session.share(), rest: Bytes::new() })
-            }
-            Transport::Tls(_) => None,
-        }
+    /// Of a connection for which nothing waits; counts into `session`.
+    pub(crate) fn new(socket: &Arc<TcpStream>, session: Arc<Session>) -> Self {
+        Self { socket: Arc::clone(socket), session, rest: Bytes::new() }
     }
 
     /// Writes a piece; `false`: some of it is left, and nothing else may be written before.

@@ -1,12 +1,11 @@
 //! One RTMP connection: a small loop around the sans-IO session.
 
-use std::future::poll_fn;
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use hub::{AccessRequest, Action, Denied, HubError, Protocol, PublishRequest, SubscribeRequest, UserName};
@@ -19,17 +18,14 @@ use tokio_util::sync::CancellationToken;
 use super::Context;
 use super::ingest::Ingest;
 use super::messages::Messages;
+use crate::connection::{Connection, Read};
 use crate::flv::egress::{self, Egress, Step};
-use crate::line::Line;
-use crate::outbox::Outbox;
 use crate::sessions::{Activity, SessionEntry, SessionKind, count};
 use crate::transport::Transport;
 use crate::{alias, credentials};
 
 /// Bytes read at a time: a random access point of a consultation in two or three turns.
 const READ: usize = 32 << 10;
-/// Time for the last words to a peer.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
@@ -56,8 +52,8 @@ enum Role {
 
 /// What woke the loop.
 enum Wake {
-    Readable(io::Result<()>),
-    Writable(io::Result<()>),
+    /// To be read or written.
+    Ready(io::Result<()>),
     Delivery(Option<hub::Delivery>),
     Evicted(hub::EndReason),
     Deadline,
@@ -67,15 +63,12 @@ enum Wake {
 
 struct Session {
     context: Arc<Context>,
-    transport: Transport,
+    connection: Connection,
     entry: SessionEntry,
     protocol: ServerSession,
     capabilities: Capabilities,
     role: Role,
-    outbox: Outbox,
     input: BytesMut,
-    /// Set once nothing but the outbox is left to do.
-    closing: Option<Instant>,
 }
 
 /// Serves one connection to its end.
@@ -115,20 +108,16 @@ impl Session {
         config.limits.partial = context.options.max_message + (1 << 20);
         // This number makes the filler of the handshake, which proves nothing (RTMP 1.0 §5.2.3).
         let seed = getrandom::u64().unwrap_or_default();
-        let kind = match transport {
-            Transport::Open(_) => SessionKind::Rtmp,
-            Transport::Tls(_) => SessionKind::Rtmps,
-        };
+        let connection = Connection::new(transport, context.options.write_timeout);
+        let kind = if connection.is_open() { SessionKind::Rtmp } else { SessionKind::Rtmps };
         Self {
             entry: context.sessions.enter(kind, Pii(peer)),
             protocol: ServerSession::new(config, seed, Instant::now()),
             context,
-            transport,
+            connection,
             capabilities: Capabilities::default(),
             role: Role::Idle,
-            outbox: Outbox::default(),
             input: BytesMut::new(),
-            closing: None,
         }
     }
 
@@ -139,10 +128,9 @@ impl Session {
                 Err(ended) => {
                     // What the session had to say of its end.
                     while let Some(Output::Write(bytes)) = self.protocol.poll_output() {
-                        self.outbox.push(bytes);
+                        self.connection.outbox.push(bytes);
                     }
-                    let _ = self.outbox.write(&mut self.transport);
-                    self.transport.farewell();
+                    self.connection.farewell();
                     return ended;
                 }
             }
@@ -151,20 +139,18 @@ impl Session {
 
     async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), Ended> {
         self.drain().await?;
-        self.flush()?;
-        if self.closing.is_some() && self.outbox.is_empty() {
+        self.connection.flush(&self.entry)?;
+        if self.connection.is_done() {
             return Err(Ended::Done);
         }
         self.attach();
         let wake = self.wait(shutdown).await;
         self.detach();
         match wake {
-            Wake::Readable(ready) => {
+            Wake::Ready(ready) => {
                 ready?;
                 self.read()?;
             }
-            // The next turn begins with writing.
-            Wake::Writable(ready) => ready?,
             Wake::Delivery(delivery) => self.deliver(delivery),
             Wake::Evicted(reason) => {
                 tracing::info!(path = self.path().as_deref(), %reason, "RTMP: publisher sent away");
@@ -174,7 +160,7 @@ impl Session {
             Wake::Kicked => return Err(Ended::Kicked),
             Wake::Shutdown => {
                 self.protocol.reject(StatusCode::ConnectClosed, "the server is closing");
-                self.closing.get_or_insert_with(Instant::now);
+                self.connection.close();
             }
         }
         Ok(())
@@ -183,9 +169,7 @@ impl Session {
     /// A reader for whom nothing waits sleeps from here on, until there is more to do than to pass frames on.
     fn attach(&mut self) {
         if let Role::Play(egress) = &mut self.role
-            && self.outbox.is_empty()
-            && self.closing.is_none()
-            && let Some(line) = Line::of(&self.transport, &self.entry)
+            && let Some(line) = self.connection.line(&self.entry)
         {
             egress.attach(line);
         }
@@ -193,47 +177,33 @@ impl Session {
 
     fn detach(&mut self) {
         if let Role::Play(egress) = &mut self.role {
-            egress.detach(&mut self.outbox);
+            egress.detach(&mut self.connection.outbox);
         }
     }
 
     async fn wait(&mut self, shutdown: &CancellationToken) -> Wake {
-        let blocked = !self.outbox.is_empty();
         let deadline = self.deadline();
-        let Self { transport, role, closing, entry, .. } = self;
-        let transport = &*transport;
+        let Self { connection, role, entry, .. } = self;
+        let held = connection.is_blocked() || connection.is_closing();
         // A reader and a publisher are told by the hub that it closes; who is neither, here.
-        let told_by_hub = !matches!(role, Role::Idle) || closing.is_some();
-        // Who takes no answers is asked for no more commands: all of them would wait in memory. `poll_read_ready` keeps its
-        // waker from one turn to the next, which `readable` would register and take away each time: this runs once a frame
-        // for each reader.
-        let readable =
-            poll_fn(|context| if blocked { Poll::Pending } else { transport.poll_read_ready(context) });
+        let told_by_hub = !matches!(role, Role::Idle) || connection.is_closing();
         let next = async {
             match role {
-                _ if blocked || closing.is_some() => std::future::pending().await,
-                Role::Idle => std::future::pending().await,
-                Role::Publish(ingest) => Wake::Evicted(ingest.evicted().await),
-                Role::Play(egress) => Wake::Delivery(egress.next().await),
+                Role::Publish(ingest) if !held => Wake::Evicted(ingest.evicted().await),
+                Role::Play(egress) if !held => Wake::Delivery(egress.next().await),
+                _ => pending().await,
             }
         };
         let due = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        let writable = async {
-            match blocked {
-                true => poll_fn(|context| transport.poll_write_ready(context)).await,
-                false => std::future::pending().await,
+                None => pending().await,
             }
         };
         tokio::select! {
             biased;
             wake = next => wake,
-            writable = writable => Wake::Writable(writable),
-            readable = readable => Wake::Readable(readable),
+            ready = connection.ready() => Wake::Ready(ready),
             () = due => Wake::Deadline,
             () = entry.kicked() => Wake::Kicked,
             () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
@@ -241,28 +211,22 @@ impl Session {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let stalled = self.outbox.stalled_at(self.context.options.write_timeout);
-        let farewell = self.closing.map(|since| since + FAREWELL);
-        [self.protocol.poll_timeout(), stalled, farewell].into_iter().flatten().min()
+        [self.protocol.poll_timeout(), self.connection.deadline()].into_iter().flatten().min()
     }
 
     fn timeout(&mut self) -> Result<(), Ended> {
         let now = Instant::now();
-        let stalled = self.outbox.stalled_at(self.context.options.write_timeout);
-        let farewell = self.closing.map(|since| since + FAREWELL);
-        if [stalled, farewell].into_iter().flatten().any(|at| now >= at) {
+        if self.connection.is_overdue(now) {
             return Err(Ended::WriteTimeout);
         }
         Ok(self.protocol.handle_timeout(now)?)
     }
 
     fn read(&mut self) -> Result<(), Ended> {
-        self.input.reserve(READ);
-        match self.transport.try_read_buf(&mut self.input) {
-            Ok(0) => return Err(Ended::Closed),
-            Ok(taken) => count(&self.entry.bytes_in, taken),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error.into()),
+        match self.connection.read(&mut self.input, READ, &self.entry)? {
+            Read::Some => {}
+            Read::Nothing => return Ok(()),
+            Read::End => return Err(Ended::Closed),
         }
         let result = self.protocol.handle_input(&self.input, Instant::now());
         match self.role {
@@ -273,17 +237,11 @@ impl Session {
         Ok(result?)
     }
 
-    fn flush(&mut self) -> Result<(), Ended> {
-        let written = self.outbox.write(&mut self.transport)?;
-        count(&self.entry.bytes_out, written);
-        Ok(())
-    }
-
     /// Does what the protocol session wants done.
     async fn drain(&mut self) -> Result<(), Ended> {
         while let Some(output) = self.protocol.poll_output() {
             match output {
-                Output::Write(bytes) => self.outbox.push(bytes),
+                Output::Write(bytes) => self.connection.outbox.push(bytes),
                 Output::Event(event) => self.on_event(event).await?,
             }
         }
@@ -303,7 +261,7 @@ impl Session {
             (Event::Paused(paused), Role::Play(egress)) => egress.pause(paused),
             (Event::Receive(kind, wanted), Role::Play(egress)) => egress.receive(kind, wanted),
             (Event::PublishEnded | Event::PlayEnded, _) => self.leave(),
-            (Event::Close, _) => self.closing = self.closing.or_else(|| Some(Instant::now())),
+            (Event::Close, _) => self.connection.close(),
             _ => {}
         }
         Ok(())
@@ -402,7 +360,7 @@ impl Session {
     /// Writes a delivery and what is there behind it.
     fn deliver(&mut self, first: Option<hub::Delivery>) {
         let Role::Play(egress) = &mut self.role else { return };
-        let mut step = egress.write(first, &mut self.outbox);
+        let mut step = egress.write(first, &mut self.connection.outbox);
         loop {
             match step {
                 Step::Written => {}
@@ -426,7 +384,7 @@ impl Session {
                 }
             }
             let Some(delivery) = egress.try_next() else { return };
-            step = egress.write(Some(delivery), &mut self.outbox);
+            step = egress.write(Some(delivery), &mut self.connection.outbox);
         }
     }
 

@@ -1,12 +1,11 @@
 //! One RTSP connection: a small loop around the sans-IO session.
 
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use hub::{
@@ -27,15 +26,13 @@ use super::access::{credentials, wants};
 use super::egress::{self, Egress, Lane, Step};
 use super::ingest::Ingest;
 use super::udp::{Attachment, Datagram, Expected, Flow};
-use crate::outbox::Outbox;
+use crate::connection::{Connection, Read};
 use crate::sessions::{self, Activity, SessionEntry, SessionKind, count};
 use crate::transport::Transport;
 use crate::{alias, credentials as queries};
 
 /// Bytes read at a time: a random access point of a consultation in two or three turns.
 const READ: usize = 32 << 10;
-/// Time for the last words to a peer.
-const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +62,8 @@ enum Role {
 
 /// What woke the loop.
 enum Wake {
-    Readable(io::Result<()>),
-    Writable(io::Result<()>),
+    /// To be read or written.
+    Ready(io::Result<()>),
     Datagram(Datagram),
     Delivery(Delivery),
     Evicted(hub::EndReason),
@@ -77,23 +74,20 @@ enum Wake {
 
 struct Session {
     context: Arc<Context>,
-    transport: Transport,
+    connection: Connection,
     /// The address of ours that the client knows.
     local: IpAddr,
     protocol: ServerSession,
     role: Role,
     /// A reader plays.
     flowing: bool,
-    connection: SessionEntry,
+    connection_entry: SessionEntry,
     /// From PLAY or RECORD on.
     entry: Option<SessionEntry>,
     /// What the session will do, and what it is called in the lists.
     activity: Option<Activity>,
     udp: Option<(Attachment, mpsc::Receiver<Datagram>)>,
-    outbox: Outbox,
     input: BytesMut,
-    /// Set once nothing but the outbox is left to do.
-    closing: Option<Instant>,
 }
 
 /// Serves one connection to its end.
@@ -125,7 +119,8 @@ pub(super) async fn run(
 
 impl Session {
     fn new(context: Arc<Context>, transport: Transport, local: IpAddr, peer: SocketAddr) -> Self {
-        let open = matches!(transport, Transport::Open(_));
+        let connection = Connection::new(transport, context.options.write_timeout);
+        let open = connection.is_open();
         let config = Config {
             handshake_timeout: context.options.handshake_timeout,
             session_timeout: context.options.session_timeout,
@@ -136,19 +131,17 @@ impl Session {
         let seed = getrandom::u64().unwrap_or_default();
         let kind = if open { SessionKind::RtspConnection } else { SessionKind::RtspsConnection };
         Self {
-            connection: context.sessions.enter(kind, Pii(peer)),
+            connection_entry: context.sessions.enter(kind, Pii(peer)),
             protocol: ServerSession::new(config, context.nonces.clone(), seed, Instant::now()),
             context,
-            transport,
+            connection,
             local,
             role: Role::Idle,
             flowing: false,
             entry: None,
             activity: None,
             udp: None,
-            outbox: Outbox::default(),
             input: BytesMut::new(),
-            closing: None,
         }
     }
 
@@ -159,10 +152,9 @@ impl Session {
                 Err(ended) => {
                     // What the session had to say of its end.
                     while let Some(Output::Write(bytes)) = self.protocol.poll_output() {
-                        self.outbox.push(bytes);
+                        self.connection.outbox.push(bytes);
                     }
-                    let _ = self.outbox.write(&mut self.transport);
-                    self.transport.farewell();
+                    self.connection.farewell();
                     return ended;
                 }
             }
@@ -172,16 +164,14 @@ impl Session {
     async fn turn(&mut self, shutdown: &CancellationToken) -> Result<(), Ended> {
         self.drain().await?;
         self.flush()?;
-        if self.closing.is_some() && self.outbox.is_empty() {
+        if self.connection.is_done() {
             return Err(Ended::Done);
         }
         match self.wait(shutdown).await {
-            Wake::Readable(ready) => {
+            Wake::Ready(ready) => {
                 ready?;
                 self.read()?;
             }
-            // The next turn begins with writing.
-            Wake::Writable(ready) => ready?,
             Wake::Datagram(datagram) => self.datagrams(datagram),
             Wake::Delivery(delivery) => self.deliver(delivery),
             Wake::Evicted(reason) => {
@@ -191,27 +181,23 @@ impl Session {
             Wake::Deadline => self.timeout()?,
             Wake::Kicked => return Err(Ended::Kicked),
             Wake::Shutdown => {
-                self.closing.get_or_insert_with(Instant::now);
+                self.connection.close();
             }
         }
         Ok(())
     }
 
     async fn wait(&mut self, shutdown: &CancellationToken) -> Wake {
-        let blocked = !self.outbox.is_empty();
         let deadline = self.deadline();
-        let Self { transport, role, closing, connection, entry, udp, flowing, .. } = self;
-        let transport = &*transport;
+        let Self { connection, role, connection_entry, entry, udp, flowing, .. } = self;
+        let closing = connection.is_closing();
         // A reader and a publisher are told by the hub that it closes; who is neither, here.
-        let told_by_hub = matches!(role, Role::Publish(_)) || *flowing || closing.is_some();
-        // Who takes no answers is asked for no more questions: all of them would wait in memory.
-        let readable =
-            poll_fn(|context| if blocked { Poll::Pending } else { transport.poll_read_ready(context) });
+        let told_by_hub = matches!(role, Role::Publish(_)) || *flowing || closing;
         // What goes by UDP does not wait for the connection.
-        let held = closing.is_some() || (blocked && udp.is_none());
+        let held = closing || (connection.is_blocked() && udp.is_none());
         let next = async {
             match role {
-                Role::Publish(ingest) if closing.is_none() => Wake::Evicted(ingest.evicted().await),
+                Role::Publish(ingest) if !closing => Wake::Evicted(ingest.evicted().await),
                 Role::Read(egress) if *flowing && !held => Wake::Delivery(egress.next().await),
                 _ => pending().await,
             }
@@ -231,26 +217,19 @@ impl Session {
                 None => pending().await,
             }
         };
-        let writable = async {
-            match blocked {
-                true => poll_fn(|context| transport.poll_write_ready(context)).await,
-                false => pending().await,
-            }
-        };
         let kicked = async {
             match entry {
-                Some(entry) => tokio::select! { () = entry.kicked() => {}, () = connection.kicked() => {} },
-                None => connection.kicked().await,
+                Some(entry) => {
+                    tokio::select! { () = entry.kicked() => {}, () = connection_entry.kicked() => {} }
+                }
+                None => connection_entry.kicked().await,
             }
         };
-        // `poll_read_ready` keeps its waker from one turn to the next, which `readable` would register and take away
-        // each time: this runs once a frame for each reader.
         tokio::select! {
             biased;
             wake = next => wake,
             wake = datagram => wake,
-            writable = writable => Wake::Writable(writable),
-            readable = readable => Wake::Readable(readable),
+            ready = connection.ready() => Wake::Ready(ready),
             () = due => Wake::Deadline,
             () = kicked => Wake::Kicked,
             () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
@@ -258,20 +237,16 @@ impl Session {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let stalled = self.outbox.stalled_at(self.context.options.write_timeout);
-        let farewell = self.closing.map(|since| since + FAREWELL);
         let packets = match &self.role {
             Role::Publish(ingest) => ingest.poll_timeout(),
             _ => None,
         };
-        [self.protocol.poll_timeout(), stalled, farewell, packets].into_iter().flatten().min()
+        [self.protocol.poll_timeout(), self.connection.deadline(), packets].into_iter().flatten().min()
     }
 
     fn timeout(&mut self) -> Result<(), Ended> {
         let now = Instant::now();
-        let stalled = self.outbox.stalled_at(self.context.options.write_timeout);
-        let farewell = self.closing.map(|since| since + FAREWELL);
-        if [stalled, farewell].into_iter().flatten().any(|at| now >= at) {
+        if self.connection.is_overdue(now) {
             return Err(Ended::WriteTimeout);
         }
         if let Role::Publish(ingest) = &mut self.role {
@@ -282,12 +257,10 @@ impl Session {
     }
 
     fn read(&mut self) -> Result<(), Ended> {
-        self.input.reserve(READ);
-        match self.transport.try_read_buf(&mut self.input) {
-            Ok(0) => return Err(Ended::Closed),
-            Ok(taken) => count(&self.connection.bytes_in, taken),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error.into()),
+        match self.connection.read(&mut self.input, READ, &self.connection_entry)? {
+            Read::Some => {}
+            Read::Nothing => return Ok(()),
+            Read::End => return Err(Ended::Closed),
         }
         self.protocol.handle_input(&mut self.input, Instant::now())?;
         if self.input.is_empty() && !matches!(self.role, Role::Publish(_)) {
@@ -298,8 +271,7 @@ impl Session {
     }
 
     fn flush(&mut self) -> Result<(), Ended> {
-        let written = self.outbox.write(&mut self.transport)?;
-        count(&self.connection.bytes_out, written);
+        self.connection.flush(&self.connection_entry)?;
         if let Some((ports, _)) = &mut self.udp {
             ports.flush();
         }
@@ -310,7 +282,7 @@ impl Session {
     async fn drain(&mut self) -> Result<(), Ended> {
         while let Some(output) = self.protocol.poll_output() {
             match output {
-                Output::Write(bytes) => self.outbox.push(bytes),
+                Output::Write(bytes) => self.connection.outbox.push(bytes),
                 Output::Event(event) => {
                     self.on_event(event).await?;
                     self.protocol.handle_input(&mut self.input, Instant::now())?;
@@ -332,7 +304,7 @@ impl Session {
             }
             Event::Paused => self.flowing = false,
             Event::Ended => self.leave(),
-            Event::Close => self.closing = self.closing.or_else(|| Some(Instant::now())),
+            Event::Close => self.connection.close(),
             _ => {}
         }
         Ok(())
@@ -435,18 +407,16 @@ impl Session {
             return;
         }
         let Some(activity) = self.activity.take() else { return };
-        let remote = *self.connection.remote.reveal();
-        let kind = match self.transport {
-            Transport::Open(_) => SessionKind::RtspSession,
-            Transport::Tls(_) => SessionKind::RtspsSession,
-        };
+        let remote = *self.connection_entry.remote.reveal();
+        let open = self.connection.is_open();
+        let kind = if open { SessionKind::RtspSession } else { SessionKind::RtspsSession };
         let entry = self.context.sessions.enter(kind, Pii(remote));
         let udp = self.protocol.is_udp();
         let transport = if udp { sessions::Transport::Udp } else { sessions::Transport::Tcp };
         tracing::info!(path = %activity.path, action = %activity.action, session = %entry.id, udp, "RTSP: session started");
-        self.connection.update(|details| details.counterpart = Some(entry.id));
+        self.connection_entry.update(|details| details.counterpart = Some(entry.id));
         entry.update(|details| {
-            details.counterpart = Some(self.connection.id);
+            details.counterpart = Some(self.connection_entry.id);
             details.transport = Some(transport);
         });
         entry.begin(activity);
@@ -469,7 +439,7 @@ impl Session {
         AccessRequest {
             action,
             path,
-            remote: Pii(self.connection.remote.reveal().ip()),
+            remote: Pii(self.connection_entry.remote.reveal().ip()),
             credentials: credentials(access),
             protocol: Protocol::Rtsp,
         }
@@ -494,7 +464,7 @@ impl Session {
     fn leave(&mut self) {
         if let Some(entry) = &self.entry {
             tracing::info!(path = self.path().as_deref(), session = %entry.id, "RTSP: left");
-            self.connection.update(|details| details.counterpart = None);
+            self.connection_entry.update(|details| details.counterpart = None);
         }
         self.role = Role::Idle;
         self.flowing = false;
@@ -525,7 +495,7 @@ impl Session {
         let (Role::Publish(ingest), Some(entry)) = (&mut self.role, &self.entry) else { return };
         let mut lane = match &mut self.udp {
             Some((ports, _)) => Lane::Udp(ports),
-            None => Lane::Tcp(&mut self.outbox),
+            None => Lane::Tcp(&mut self.connection.outbox),
         };
         while let Some((track, report)) = ingest.poll_report(now, &entry.rtp) {
             if let Some(setup) = self.protocol.setups().find(|setup| setup.track == track) {
@@ -539,7 +509,7 @@ impl Session {
         let (Role::Read(egress), Some(entry)) = (&mut self.role, &self.entry) else { return };
         let mut lane = match &mut self.udp {
             Some((ports, _)) => Lane::Udp(ports),
-            None => Lane::Tcp(&mut self.outbox),
+            None => Lane::Tcp(&mut self.connection.outbox),
         };
         let mut next = Some(first);
         while let Some(delivery) = next {
