@@ -26,6 +26,7 @@ mod request;
 pub mod rtmp;
 pub mod rtsp;
 pub mod sessions;
+pub mod takeover;
 pub mod transport;
 pub mod trust;
 pub mod webrtc;

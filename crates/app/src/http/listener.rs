@@ -1,22 +1,28 @@
 //! One TCP socket that speaks HTTP/1.1, in the open or in TLS: accepts within bounds, and closes in good order.
 
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
-use gateway::transport::TlsAcceptor;
+use gateway::takeover::Takeover;
+use gateway::transport::{TlsAcceptor, Transport};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -183,22 +189,52 @@ impl Shared {
         }
     }
 
-    /// Requests and answers, up to the connection's end.
-    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
-        let with_peer = hyper::service::service_fn(|mut request: Request<Incoming>| {
+    /// Requests and answers, up to the connection's end or to an answer that goes on without hyper.
+    async fn converse<S>(&self, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Into<Transport> + Unpin + Send + 'static,
+    {
+        let (takeovers, mut taken) = mpsc::channel(1);
+        let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            hyper::service::Service::call(&self.service, request)
+            let (answer, takeovers) = (self.service.call(request), takeovers.clone());
+            async move {
+                let Ok(mut answer) = answer.await;
+                if let Some(takeover) = Takeover::of(&mut answer) {
+                    // There is room: the one that it takes ends the conversation.
+                    let _ = takeovers.try_send((takeover, answer.into_parts().0));
+                    return pending().await;
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
-        let io = TokioIo::new(Patient::new(stream, WRITE_PATIENCE));
-        let connection = self.builder.serve_connection(io, with_peer).with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+        let stream = Patient::new(stream, WRITE_PATIENCE);
+        let blocked = stream.blocked();
+        let mut connection = self.builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let conversation = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
+            Poll::Ready(ended) => Poll::Ready(Err(ended)),
+            // Earlier answers have to leave first.
+            Poll::Pending if blocked.load(Ordering::Relaxed) => Poll::Pending,
+            Poll::Pending => taken.poll_recv(context).map(|taken| taken.ok_or(Ok(()))),
+        });
+        let next = tokio::select! {
+            next = conversation => next,
             () = self.shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                Pin::new(&mut connection).graceful_shutdown();
+                Err((&mut connection).await)
             }
         };
+        match next {
+            Ok((takeover, head)) => {
+                if let Some(parts) = connection.into_parts() {
+                    takeover.run(parts.io.into_inner().into_inner().into(), &head).await;
+                }
+            }
+            Err(ended) => self.note(ended),
+        }
+    }
+
+    fn note(&self, ended: hyper::Result<()>) {
         match ended {
             Err(error) if error.is_timeout() => {
                 self.counters.timeouts.fetch_add(1, Ordering::Relaxed);

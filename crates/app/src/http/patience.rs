@@ -2,6 +2,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,15 +18,27 @@ pub(super) struct Patient<S> {
     patience: Duration,
     /// Runs while bytes wait.
     waiting: Option<Pin<Box<Sleep>>>,
+    /// Whether bytes wait, for who does not hold this.
+    blocked: Arc<AtomicBool>,
 }
 
 impl<S> Patient<S> {
-    pub(super) const fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, waiting: None }
+    pub(super) fn new(inner: S, patience: Duration) -> Self {
+        Self { inner, patience, waiting: None, blocked: Arc::default() }
+    }
+
+    /// Says whether bytes wait, for as long as it lives.
+    pub(super) fn blocked(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.blocked)
+    }
+
+    pub(super) fn into_inner(self) -> S {
+        self.inner
     }
 
     /// Passes `result` on and minds how long it has been pending.
     fn mind<T>(&mut self, result: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+        self.blocked.store(result.is_pending(), Ordering::Relaxed);
         if result.is_ready() {
             self.waiting = None;
             return result;

@@ -88,6 +88,10 @@ impl<F: Framing> Egress<F> {
         }
     }
 
+    pub(crate) const fn framing(&self) -> &F {
+        &self.framing
+    }
+
     /// Lets the hub write to `line`, if nothing is left to do that takes more than that. Before anything else is asked of
     /// this, [`Self::detach`].
     pub(crate) fn attach(&mut self, line: Line) {

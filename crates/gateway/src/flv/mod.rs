@@ -3,7 +3,9 @@
 pub(crate) mod egress;
 mod reader;
 mod routes;
+mod session;
 mod tags;
+mod websocket;
 
 use hub::{Action, Hub, HubError, Protocol, SubscribeRequest};
 use media::StreamPath;
@@ -29,15 +31,15 @@ impl Flv {
         Self { hub, sessions, origins }
     }
 
-    /// Admits a reader.
-    async fn open(&self, caller: Caller, path: StreamPath) -> Result<Reader, HubError> {
+    /// Admits a reader that takes the file as `tags`.
+    async fn open(&self, caller: Caller, path: StreamPath, tags: Tags) -> Result<Reader, HubError> {
         let access = caller.access(Action::Read, path.clone(), Protocol::Flv);
         let request = SubscribeRequest { access, wants: Tags::wants(), join: egress::JOIN };
         match self.hub.subscribe(request).await {
             Ok(subscription) => {
                 let (activity, user) = ((Action::Read, path.clone()), subscription.user().cloned());
                 let entry = caller.enter(&self.sessions, SessionKind::Flv, activity, user);
-                Ok(Reader::new(subscription, path, self.sessions.clone(), entry))
+                Ok(Reader::new(subscription, tags, path, self.sessions.clone(), entry))
             }
             Err(error) => {
                 self.sessions.turned_away(error);

@@ -1,29 +1,27 @@
 //! `GET /{path}.flv`: the stream as a file without end, or tag by tag in WebSocket messages.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
 use media::StreamPath;
 
 use super::Flv;
 use super::reader::Reader;
+use super::tags::Tags;
+use super::{session, websocket};
 use crate::alias;
 use crate::refusal::Refusal;
 use crate::request::Caller;
+use crate::takeover::Takeover;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 /// Readers have nothing to say; a message of theirs is a ping or a farewell.
 const LARGEST_MESSAGE: usize = 4 << 10;
-/// How long a WebSocket may take nothing at all.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers requests for `/{path}.flv` and passes the others on.
 pub async fn layer(State(flv): State<Arc<Flv>>, request: Request, next: Next) -> Response {
@@ -31,8 +29,11 @@ pub async fn layer(State(flv): State<Arc<Flv>>, request: Request, next: Next) ->
     let Some(stream) = name(request.uri().path()) else { return next.run(request).await };
     let allowed = flv.origins.allow(request.headers());
     let mut response = match *request.method() {
-        Method::GET | Method::HEAD => {
-            play(&flv, &stream, request).await.unwrap_or_else(Refusal::into_player_response)
+        Method::GET => play(&flv, &stream, request).await.unwrap_or_else(Refusal::into_player_response),
+        Method::HEAD => {
+            let mut head = play(&flv, &stream, request).await.unwrap_or_else(Refusal::into_player_response);
+            drop(Takeover::of(&mut head));
+            head
         }
         Method::OPTIONS => preflight(),
         _ => Refusal::method(METHODS),
@@ -61,10 +62,13 @@ async fn play(flv: &Flv, stream: &str, request: Request) -> Result<Response, Ref
     let (mut parts, _) = request.into_parts();
     let caller = Caller::of(&parts)?;
     let websocket = upgrade(&mut parts).await?;
-    let reader = flv.open(caller, alias::resolve(path, &flv.hub)).await?;
+    // HTTP/1.0 knows no chunks; there the end of the connection is the end of the file (RFC 9112 §6.3).
+    let chunked = websocket.is_none() && parts.version >= Version::HTTP_11;
+    let tags = if chunked { Tags::CHUNKED } else { Tags::PLAIN };
+    let reader = flv.open(caller, alias::resolve(path, &flv.hub), tags).await?;
     Ok(match websocket {
-        Some(websocket) => websocket.on_upgrade(|socket| send(reader, socket)),
-        None => file(reader),
+        Some(websocket) => websocket.on_upgrade(|socket| websocket::run(reader, socket)),
+        None => file(reader, chunked),
     })
 }
 
@@ -82,38 +86,16 @@ async fn upgrade(parts: &mut Parts) -> Result<Option<WebSocketUpgrade>, Refusal>
     Ok(Some(upgrade.max_message_size(LARGEST_MESSAGE).max_frame_size(LARGEST_MESSAGE)))
 }
 
-/// The file: it has no length, so HTTP/1.1 sends it in chunks.
-fn file(reader: Reader) -> Response {
-    let pieces = stream::unfold(reader, async |mut reader| {
-        let piece = reader.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(piece), reader))
-    });
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("video/x-flv")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // nginx would collect what we send at once.
-        (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-    ];
-    (headers, Body::from_stream(pieces)).into_response()
-}
-
-/// One message for each tag, until the stream ends or the reader leaves.
-async fn send(mut reader: Reader, mut socket: WebSocket) {
-    loop {
-        tokio::select! {
-            piece = reader.next() => {
-                let Some(piece) = piece else { break };
-                let sent = tokio::time::timeout(WRITE_TIMEOUT, socket.send(Message::Binary(piece)));
-                if !matches!(sent.await, Ok(Ok(()))) {
-                    return;
-                }
-            }
-            message = socket.recv() => match message {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => {}
-            },
-        }
+/// The file, which the reader's session writes: it has no length.
+fn file(reader: Reader, chunked: bool) -> Response {
+    let mut response = Takeover::response(|transport, head| session::run(reader, transport, head));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("video/x-flv"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would collect what we send at once.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    if chunked {
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    // Refused only by a reader that has left.
-    let _ = socket.send(Message::Close(None)).await;
+    response
 }
