@@ -1,11 +1,12 @@
 //! Frames to RTP packets.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use hub::{Delivery, EndReason, Join, LiveFrame, Subscription};
+use hub::{Attached, Delivery, EndReason, Join, LiveFrame, Sink, Subscription};
 use media::{Kind, Timestamp, TrackInfo};
 use rtp::Payloads;
 use rtp::packet::Header;
@@ -17,8 +18,9 @@ use rtsp::transport::Transport;
 
 use super::formats::{self, packetize};
 use super::udp::{Attachment, Flow};
+use crate::line::Line;
 use crate::outbox::Outbox;
-use crate::sessions::{Session, count};
+use crate::sessions::{Session, SessionEntry, count};
 
 /// A player takes the tracks of a description for all there are: the reader of a stream this young waits so long for
 /// the other track.
@@ -50,10 +52,31 @@ struct UdpForm(Payloads);
 #[derive(Debug)]
 pub(super) struct Egress {
     subscription: Subscription,
-    tracks: Vec<Track>,
-    clock: ReaderClock,
+    /// While the hub writes the frames.
+    attached: Option<Attached<Edge>>,
+    /// Goes along with `attached`.
+    packets: Option<Box<Packets>>,
     /// Taken before they were due, to know where the stream begins.
     ready: VecDeque<Delivery>,
+}
+
+/// What makes a reader's packets.
+#[derive(Debug)]
+struct Packets {
+    tracks: Vec<Track>,
+    clock: ReaderClock,
+}
+
+/// A reader at the live edge: each frame goes straight to its connection.
+struct Edge {
+    packets: Box<Packets>,
+    session: Arc<Session>,
+    line: Line,
+}
+
+thread_local! {
+    /// Where the packets of a frame are put together: one for all readers of the thread, so that it stays in its cache.
+    static FRAME: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 #[derive(Debug)]
@@ -71,6 +94,8 @@ struct Track {
 #[derive(Debug)]
 pub(super) enum Lane<'a> {
     Tcp(&'a mut Outbox),
+    /// All in one piece.
+    Frame(&'a mut Vec<u8>),
     Udp(&'a mut Attachment),
 }
 
@@ -108,32 +133,24 @@ impl Egress {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let tracks: Vec<_> =
             tracks.into_iter().enumerate().map(|(at, info)| Track::new(at, info, seed)).collect();
-        (!tracks.is_empty()).then(|| Self {
+        let packets = Packets { tracks, clock: ReaderClock::new(seed, now, unix) };
+        (!packets.tracks.is_empty()).then(|| Self {
             subscription,
-            tracks,
-            clock: ReaderClock::new(seed, now, unix),
+            attached: None,
+            packets: Some(Box::new(packets)),
             ready: VecDeque::new(),
         })
     }
 
     /// The tracks as the description says them.
     pub(super) fn offered(&self) -> Vec<Offered> {
-        let offered = |track: &Track| {
-            let media = sdp::Media {
-                payload_type: track.payload_type,
-                format: formats::describe(&track.info.config)?,
-                control: String::new(),
-            };
-            Some(Offered { media, ssrc: track.sender.ssrc() })
-        };
-        self.tracks.iter().filter_map(offered).collect()
+        self.packets.iter().flat_map(|packets| packets.offered()).collect()
     }
 
     /// Begins at the live edge with the tracks that were set up; says where each begins, if it is known.
     pub(super) fn play(&mut self, setups: &[Setup]) -> Vec<RtpInfo> {
-        for (at, track) in self.tracks.iter_mut().enumerate() {
-            track.transport = setups.iter().find(|setup| setup.track == at).map(|setup| setup.transport);
-        }
+        let Some(packets) = &mut self.packets else { return Vec::new() };
+        packets.set_up(setups);
         self.ready.clear();
         self.subscription.rejoin(JOIN);
         let start = loop {
@@ -147,19 +164,40 @@ impl Egress {
                 None => return Vec::new(),
             }
         };
-        let info = |(at, track): (usize, &Track)| {
-            track.transport?;
-            let (sequence, timestamp) = (track.sender.next_sequence(), track.sender.timestamp(start));
-            Some(RtpInfo { track: at, sequence, timestamp })
-        };
-        self.tracks.iter().enumerate().filter_map(info).collect()
+        packets.begin_at(start)
     }
 
-    /// Waits for what comes next. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Delivery {
+    /// Lets the hub write to `line`, if nothing is left to do that takes more than that. Before anything else is asked of
+    /// this, [`Self::detach`].
+    pub(super) fn attach(&mut self, line: Line, session: &SessionEntry) {
+        if !self.ready.is_empty() {
+            return;
+        }
+        let Some(packets) = self.packets.take() else { return };
+        match self.subscription.attach(Edge { packets, session: session.share(), line }) {
+            Ok(attached) => self.attached = Some(attached),
+            Err(edge) => self.packets = Some(edge.packets),
+        }
+    }
+
+    /// Takes the connection back, if the hub has it; what it has not written yet goes to `outbox`.
+    pub(super) fn detach(&mut self, outbox: &mut Outbox) {
+        if let Some(attached) = self.attached.take() {
+            let edge = attached.detach(&mut self.subscription);
+            self.packets = Some(edge.packets);
+            edge.line.give_back(outbox);
+        }
+    }
+
+    /// Waits for what comes next; `None`: for the moment when there is something else to do. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Option<Delivery> {
+        if let Some(attached) = &self.attached {
+            attached.dismissed().await;
+            return None;
+        }
         match self.ready.pop_front() {
-            Some(delivery) => delivery,
-            None => self.subscription.recv().await,
+            Some(delivery) => Some(delivery),
+            None => Some(self.subscription.recv().await),
         }
     }
 
@@ -170,22 +208,56 @@ impl Egress {
 
     /// Writes a delivery to the lane.
     pub(super) fn write(&mut self, delivery: Delivery, lane: &mut Lane<'_>, session: &Session) -> Step {
+        let Some(packets) = &mut self.packets else { return Step::Written };
         match delivery {
-            Delivery::Track(info) => self.track(info),
-            Delivery::Frame(frame) => {
-                self.frame(&frame, lane, session);
-                Step::Written
-            }
-            Delivery::Gap { frames } => Step::Dropped(frames),
+            Delivery::Track(info) => return packets.track(info),
+            Delivery::Frame(frame) => packets.frame(&frame, Instant::now(), lane, session),
+            Delivery::Gap { frames } => return Step::Dropped(frames),
             Delivery::End(reason) => {
-                self.goodbye(lane, session);
-                Step::Ended(reason)
+                packets.goodbye(lane, session);
+                return Step::Ended(reason);
             }
         }
+        Step::Written
     }
 
     /// Tells the reader by RTCP that nothing follows (RFC 3550 §6.6).
     pub(super) fn goodbye(&self, lane: &mut Lane<'_>, session: &Session) {
+        if let Some(packets) = &self.packets {
+            packets.goodbye(lane, session);
+        }
+    }
+}
+
+impl Packets {
+    fn offered(&self) -> Vec<Offered> {
+        let offered = |track: &Track| {
+            let media = sdp::Media {
+                payload_type: track.payload_type,
+                format: formats::describe(&track.info.config)?,
+                control: String::new(),
+            };
+            Some(Offered { media, ssrc: track.sender.ssrc() })
+        };
+        self.tracks.iter().filter_map(offered).collect()
+    }
+
+    fn set_up(&mut self, setups: &[Setup]) {
+        for (at, track) in self.tracks.iter_mut().enumerate() {
+            track.transport = setups.iter().find(|setup| setup.track == at).map(|setup| setup.transport);
+        }
+    }
+
+    fn begin_at(&self, start: Timestamp) -> Vec<RtpInfo> {
+        let info = |(at, track): (usize, &Track)| {
+            track.transport?;
+            let (sequence, timestamp) = (track.sender.next_sequence(), track.sender.timestamp(start));
+            Some(RtpInfo { track: at, sequence, timestamp })
+        };
+        self.tracks.iter().enumerate().filter_map(info).collect()
+    }
+
+    fn goodbye(&self, lane: &mut Lane<'_>, session: &Session) {
         let now = Instant::now();
         for (at, track) in self.tracks.iter().enumerate() {
             if let Some(transport) = track.transport {
@@ -205,15 +277,15 @@ impl Egress {
         if same { Step::Written } else { Step::Changed }
     }
 
-    fn frame(&mut self, frame: &LiveFrame, lane: &mut Lane<'_>, session: &Session) {
-        let (shared, now) = (frame.frame(), Instant::now());
+    fn frame(&mut self, frame: &LiveFrame, now: Instant, lane: &mut Lane<'_>, session: &Session) {
+        let shared = frame.frame();
         let kind = shared.track().kind();
         let found = self.tracks.iter_mut().enumerate().find(|(_, track)| track.kind == kind);
         let Some((at, track)) = found else { return };
         let Some(transport) = track.transport else { return };
         let (tcp, udp);
         let payloads = match lane {
-            Lane::Tcp(_) => {
+            Lane::Tcp(_) | Lane::Frame(_) => {
                 tcp = shared.wire_form(|frame, track| TcpForm(packetize(frame, track, TCP_PAYLOAD)));
                 &tcp.0
             }
@@ -237,6 +309,18 @@ impl Egress {
     }
 }
 
+impl Sink for Edge {
+    fn take(&mut self, frame: &LiveFrame) -> bool {
+        FRAME.with_borrow_mut(|bytes| {
+            bytes.clear();
+            // When it came is the same for all readers, and a moment ago.
+            let now = frame.frame().arrived();
+            self.packets.frame(frame, now, &mut Lane::Frame(bytes), &self.session);
+            bytes.is_empty() || self.line.write(bytes)
+        })
+    }
+}
+
 impl Track {
     fn new(at: usize, info: TrackInfo, seed: u64) -> Self {
         let payload_type = FIRST_PAYLOAD_TYPE.wrapping_add(u8::try_from(at).unwrap_or(0));
@@ -255,18 +339,19 @@ impl Lane<'_> {
     fn packet(&mut self, track: usize, transport: Transport, packet: Outgoing<'_>) {
         let Outgoing { header, payload } = packet;
         match (self, transport) {
-            (Lane::Tcp(out), Transport::Interleaved { rtp, .. }) => {
+            (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtp, &[&header, payload]),
+            (lane, Transport::Interleaved { rtp, .. }) => {
                 // `TCP_PAYLOAD` is far below 2^16; a frame of G.711 that is not goes missing.
                 let Ok(length) = u16::try_from(header.len() + payload.len()) else { return };
                 let interleaved = interleaved_header(rtp, length);
-                if payload.len() <= COPIED {
-                    out.push(Bytes::from([&interleaved[..], &header, payload].concat()));
-                } else {
-                    out.push(Bytes::from([&interleaved[..], &header].concat()));
-                    out.push(payload.clone());
+                match lane {
+                    Lane::Tcp(out) if payload.len() > COPIED => {
+                        out.push(Bytes::from([&interleaved[..], &header].concat()));
+                        out.push(payload.clone());
+                    }
+                    lane => lane.interleave(&[&interleaved, &header, payload]),
                 }
             }
-            (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtp, &[&header, payload]),
             _ => {}
         }
     }
@@ -276,12 +361,22 @@ impl Lane<'_> {
         count(&session.rtp.rtcp_out, 1);
         count(&session.bytes_out, report.len());
         match (self, transport) {
-            (Lane::Tcp(out), Transport::Interleaved { rtcp, .. }) => {
-                let Ok(length) = u16::try_from(report.len()) else { return };
-                out.push(Bytes::from([&interleaved_header(rtcp, length)[..], report].concat()));
-            }
             (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtcp, &[report]),
+            (lane, Transport::Interleaved { rtcp, .. }) => {
+                let Ok(length) = u16::try_from(report.len()) else { return };
+                lane.interleave(&[&interleaved_header(rtcp, length), report]);
+            }
             _ => {}
+        }
+    }
+
+    /// Puts the parts of a packet behind each other.
+    fn interleave(&mut self, parts: &[&[u8]]) {
+        match self {
+            Lane::Tcp(out) => out.push(Bytes::from(parts.concat())),
+            Lane::Frame(bytes) => parts.iter().for_each(|part| bytes.extend_from_slice(part)),
+            // A track that is set up for the connection has no ports.
+            Lane::Udp(_) => {}
         }
     }
 }

@@ -65,7 +65,7 @@ enum Wake {
     /// To be read or written.
     Ready(io::Result<()>),
     Datagram(Datagram),
-    Delivery(Delivery),
+    Delivery(Option<Delivery>),
     Evicted(hub::EndReason),
     Deadline,
     Kicked,
@@ -167,7 +167,10 @@ impl Session {
         if self.connection.is_done() {
             return Err(Ended::Done);
         }
-        match self.wait(shutdown).await {
+        self.attach();
+        let wake = self.wait(shutdown).await;
+        self.detach();
+        match wake {
             Wake::Ready(ready) => {
                 ready?;
                 self.read()?;
@@ -185,6 +188,23 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// A reader for whom nothing waits sleeps from here on, until there is more to do than to pass frames on.
+    fn attach(&mut self) {
+        if let (Role::Read(egress), Some(entry)) = (&mut self.role, &self.entry)
+            && self.flowing
+            && self.udp.is_none()
+            && let Some(line) = self.connection.line(&self.connection_entry)
+        {
+            egress.attach(line, entry);
+        }
+    }
+
+    fn detach(&mut self) {
+        if let Role::Read(egress) = &mut self.role {
+            egress.detach(&mut self.connection.outbox);
+        }
     }
 
     async fn wait(&mut self, shutdown: &CancellationToken) -> Wake {
@@ -505,13 +525,13 @@ impl Session {
     }
 
     /// Writes a delivery and what is there behind it.
-    fn deliver(&mut self, first: Delivery) {
+    fn deliver(&mut self, first: Option<Delivery>) {
         let (Role::Read(egress), Some(entry)) = (&mut self.role, &self.entry) else { return };
         let mut lane = match &mut self.udp {
             Some((ports, _)) => Lane::Udp(ports),
             None => Lane::Tcp(&mut self.connection.outbox),
         };
-        let mut next = Some(first);
+        let mut next = first.or_else(|| egress.try_next());
         while let Some(delivery) = next {
             match egress.write(delivery, &mut lane, entry) {
                 Step::Written => {}
