@@ -131,6 +131,39 @@ fn a_websocket_gets_the_file_in_messages() {
 }
 
 #[test]
+fn who_asks_for_the_head_gets_it_and_keeps_the_connection() {
+    let server =
+        Running::start("flv-head.toml", &EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread ="));
+    let _publisher = ffmpeg::publish(server.address("rtmp").unwrap(), "a", 30);
+    drop(play(&server, "/a.flv"));
+    let mut stream = open(&server, "HEAD /a.flv HTTP/1.1");
+    let first = head(&mut stream);
+    assert!(first.starts_with("http/1.1 200") && first.contains("content-type: video/x-flv"), "{first}");
+    stream.write_all(b"GET /a.flv HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let second = head(&mut stream);
+    assert!(second.contains("connection: close") && second.contains("\r\ndate: "), "{second}");
+    assert_eq!(chunk(&mut stream).unwrap(), file_header());
+}
+
+#[test]
+fn http_1_0_gets_the_file_as_it_is() {
+    let server =
+        Running::start("flv-1.0.toml", &EVERYBODY_HERE.replace("read =", "publish = [\"*\"]\nread ="));
+    let _publisher = ffmpeg::publish(server.address("rtmp").unwrap(), "a", 30);
+    drop(play(&server, "/a.flv"));
+    let mut stream = open(&server, "GET /a.flv HTTP/1.0");
+    let head = head(&mut stream);
+    assert!(head.starts_with("http/1.1 200") && !head.contains("transfer-encoding"), "{head}");
+    let mut reader = Reader::new();
+    let mut bytes = [0; 4096];
+    for _ in 0..20 {
+        let taken = stream.read(&mut bytes).unwrap();
+        reader.push(&bytes[..taken]);
+    }
+    assert_eq!(reader.next_tag().unwrap().unwrap().kind, TagKind::Script);
+}
+
+#[test]
 fn requests_that_are_wrong_are_refused_with_a_reason() {
     let server = Running::start("flv-wrong.toml", WITH_USER);
     let answer = |request: &str| {

@@ -2,6 +2,7 @@
 //!
 //! Each protocol has the same files: `session` (one small loop around the sans-IO session), `ingest` (protocol to frames),
 //! `egress` (frames to protocol), and `routes` where it comes over HTTP; `listener` accepts the connections of the others.
+//! A session over TCP has a `connection`, which it gives away as a `line` while the hub writes to it (ADR 0010).
 //!
 //! | | ingest | egress |
 //! |---|---|---|

@@ -24,7 +24,7 @@ pub struct Takeover(Arc<Mutex<Option<Session>>>);
 
 impl Takeover {
     /// A response of which `session` writes the head, which it is given, and the body.
-    pub(crate) fn response<F>(session: impl FnOnce(Transport, Bytes) -> F + Send + 'static) -> Response
+    pub fn response<F>(session: impl FnOnce(Transport, Bytes) -> F + Send + 'static) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
     {

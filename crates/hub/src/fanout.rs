@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use media::TrackId;
 use parking_lot::Mutex;
@@ -206,23 +207,19 @@ impl Task {
         let mut head = stream.watch_head();
         let mut frames = Vec::with_capacity(BATCH);
         while self.collect(&mut stream.lock(), stream.options().queue, &mut frames) {
-            if frames.is_empty() {
+            let more = frames.len() == BATCH;
+            self.serve(&stream, &mut frames);
+            if more {
+                tokio::task::yield_now().await;
+            } else {
                 // Cannot fail: `stream` holds the sender.
                 let _ = head.changed().await;
-                continue;
             }
-            self.serve(&stream, &mut frames);
-            tokio::task::yield_now().await;
         }
     }
 
     /// Takes in who joined, sends away who has to go on alone, and collects what comes next. `false`: nobody is left.
-    fn collect(
-        &mut self,
-        state: &mut State,
-        queue: std::time::Duration,
-        frames: &mut Vec<Arc<StreamFrame>>,
-    ) -> bool {
+    fn collect(&mut self, state: &mut State, queue: Duration, frames: &mut Vec<Arc<StreamFrame>>) -> bool {
         let group = state.groups.iter_mut().find(|group| Arc::ptr_eq(&group.taken, &self.taken));
         self.seats.extend(group.into_iter().flat_map(|group| group.joining.drain(..)));
         // Each of those who are late decides by itself where to go on.
@@ -248,6 +245,7 @@ impl Task {
         true
     }
 
+    /// Hands each of `frames` to all.
     fn serve(&mut self, stream: &Stream, frames: &mut Vec<Arc<StreamFrame>>) {
         let mut bytes = 0;
         for frame in frames.drain(..) {

@@ -1,13 +1,11 @@
 //! One TCP socket that speaks HTTP/1.1, in the open or in TLS: accepts within bounds, and closes in good order.
 
 use std::convert::Infallible;
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -208,19 +206,14 @@ impl Shared {
                 Ok::<_, Infallible>(answer)
             }
         });
-        let stream = Patient::new(stream, WRITE_PATIENCE);
-        let blocked = stream.blocked();
-        let mut connection = self.builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-        let conversation = poll_fn(|context| match Pin::new(&mut connection).poll(context) {
-            Poll::Ready(ended) => Poll::Ready(Err(ended)),
-            // Earlier answers have to leave first.
-            Poll::Pending if blocked.load(Ordering::Relaxed) => Poll::Pending,
-            Poll::Pending => taken.poll_recv(context).map(|taken| taken.ok_or(Ok(()))),
-        });
+        let io = TokioIo::new(Patient::new(stream, WRITE_PATIENCE));
+        let mut connection = self.builder.serve_connection(io, service).with_upgrades();
         let next = tokio::select! {
-            next = conversation => next,
+            ended = &mut connection => Err(ended),
+            // Earlier answers have left: hyper reads no request before.
+            Some(takeover) = taken.recv() => Ok(takeover),
             () = self.shutdown.cancelled() => {
-                Pin::new(&mut connection).graceful_shutdown();
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
                 Err((&mut connection).await)
             }
         };
@@ -266,6 +259,7 @@ impl Drop for Open {
 mod tests {
     use std::time::Instant;
 
+    use axum::body::Bytes;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::task::JoinHandle;
@@ -345,6 +339,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_session_takes_over_once_earlier_answers_have_left() {
+        // More than the kernel holds for a connection.
+        const LENGTH: usize = 64 << 20;
+        let session = |transport: Transport, head: Bytes| async move {
+            let Transport::Open(socket) = transport else { unreachable!("there is no TLS") };
+            assert_eq!(socket.try_write(&head).unwrap(), head.len());
+            assert_eq!(socket.try_write(b"taken over").unwrap(), 10);
+        };
+        let router = Router::new()
+            .route("/", get(|| async { vec![b'x'; LENGTH] }))
+            .route("/taken", get(move || async move { Takeover::response(session) }));
+        let running = serve(router, 10, Duration::from_secs(5)).await;
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(&[REQUEST, b"GET /taken HTTP/1.1\r\nhost: x\r\n\r\n"].concat()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut answers = Vec::new();
+        stream.read_to_end(&mut answers).await.unwrap();
+        let (first, second) = answers.split_at(answers.len() - LENGTH / 2);
+        assert!(first.starts_with(b"HTTP/1.1 200 OK\r\n"));
+        let second = second.rsplit(|&byte| byte == b'x').next().unwrap();
+        let second = String::from_utf8_lossy(second);
+        assert!(second.starts_with("HTTP/1.1 200 OK\r\nconnection: close\r\ndate: "), "{second}");
+        assert!(second.ends_with("\r\n\r\ntaken over"), "{second}");
+        assert!(answers.len() > LENGTH, "{}", answers.len());
+    }
+
+    #[tokio::test]
     async fn stopping_ends_idle_connections_and_lets_requests_finish() {
         let slow = || async {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -366,7 +387,7 @@ mod tests {
 
     #[tokio::test]
     async fn stopping_does_not_wait_for_requests_without_end() {
-        let endless = || async { std::future::pending::<&str>().await };
+        let endless = || async { pending::<&str>().await };
         let running = serve(Router::new().route("/", get(endless)), 10, Duration::from_secs(5)).await;
         let mut busy = TcpStream::connect(running.address).await.unwrap();
         busy.write_all(REQUEST).await.unwrap();

@@ -2,8 +2,6 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,18 +16,11 @@ pub(super) struct Patient<S> {
     patience: Duration,
     /// Runs while bytes wait.
     waiting: Option<Pin<Box<Sleep>>>,
-    /// Whether bytes wait, for who does not hold this.
-    blocked: Arc<AtomicBool>,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, waiting: None, blocked: Arc::default() }
-    }
-
-    /// Says whether bytes wait, for as long as it lives.
-    pub(super) fn blocked(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.blocked)
+    pub(super) const fn new(inner: S, patience: Duration) -> Self {
+        Self { inner, patience, waiting: None }
     }
 
     pub(super) fn into_inner(self) -> S {
@@ -38,7 +29,6 @@ impl<S> Patient<S> {
 
     /// Passes `result` on and minds how long it has been pending.
     fn mind<T>(&mut self, result: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
-        self.blocked.store(result.is_pending(), Ordering::Relaxed);
         if result.is_ready() {
             self.waiting = None;
             return result;
