@@ -205,6 +205,10 @@ impl<F: Framing> Sink for Edge<F> {
             return true;
         }
         self.now = frame.dts();
+        let now = frame.frame().arrived();
+        if self.line.is_time_to_count(now) {
+            self.line.count(now);
+        }
         self.framing.frame(frame).is_none_or(|bytes| self.line.write(&bytes))
     }
 }

@@ -55,7 +55,7 @@ pub(super) struct Egress {
     /// While the hub writes the frames.
     attached: Option<Attached<Edge>>,
     /// Goes along with `attached`.
-    packets: Option<Box<Packets>>,
+    packets: Option<Packets>,
     /// Taken before they were due, to know where the stream begins.
     ready: VecDeque<Delivery>,
 }
@@ -65,11 +65,20 @@ pub(super) struct Egress {
 struct Packets {
     tracks: Vec<Track>,
     clock: ReaderClock,
+    sent: Sent,
+}
+
+/// Not yet counted for the session.
+#[derive(Default, Debug)]
+struct Sent {
+    packets: usize,
+    reports: usize,
+    bytes: usize,
 }
 
 /// A reader at the live edge: each frame goes straight to its connection.
 struct Edge {
-    packets: Box<Packets>,
+    packets: Packets,
     session: Arc<Session>,
     line: Line,
 }
@@ -133,11 +142,12 @@ impl Egress {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let tracks: Vec<_> =
             tracks.into_iter().enumerate().map(|(at, info)| Track::new(at, info, seed)).collect();
-        let packets = Packets { tracks, clock: ReaderClock::new(seed, now, unix) };
+        let clock = ReaderClock::new(seed, now, unix);
+        let packets = Packets { tracks, clock, sent: Sent::default() };
         (!packets.tracks.is_empty()).then(|| Self {
             subscription,
             attached: None,
-            packets: Some(Box::new(packets)),
+            packets: Some(packets),
             ready: VecDeque::new(),
         })
     }
@@ -183,7 +193,8 @@ impl Egress {
     /// Takes the connection back, if the hub has it; what it has not written yet goes to `outbox`.
     pub(super) fn detach(&mut self, outbox: &mut Outbox) {
         if let Some(attached) = self.attached.take() {
-            let edge = attached.detach(&mut self.subscription);
+            let mut edge = attached.detach(&mut self.subscription);
+            edge.packets.sent.count(&edge.session);
             self.packets = Some(edge.packets);
             edge.line.give_back(outbox);
         }
@@ -209,22 +220,27 @@ impl Egress {
     /// Writes a delivery to the lane.
     pub(super) fn write(&mut self, delivery: Delivery, lane: &mut Lane<'_>, session: &Session) -> Step {
         let Some(packets) = &mut self.packets else { return Step::Written };
-        match delivery {
-            Delivery::Track(info) => return packets.track(info),
-            Delivery::Frame(frame) => packets.frame(&frame, Instant::now(), lane, session),
-            Delivery::Gap { frames } => return Step::Dropped(frames),
-            Delivery::End(reason) => {
-                packets.goodbye(lane, session);
-                return Step::Ended(reason);
+        let step = match delivery {
+            Delivery::Track(info) => packets.track(info),
+            Delivery::Frame(frame) => {
+                packets.frame(&frame, Instant::now(), lane);
+                Step::Written
             }
-        }
-        Step::Written
+            Delivery::Gap { frames } => Step::Dropped(frames),
+            Delivery::End(reason) => {
+                packets.goodbye(lane);
+                Step::Ended(reason)
+            }
+        };
+        packets.sent.count(session);
+        step
     }
 
     /// Tells the reader by RTCP that nothing follows (RFC 3550 §6.6).
-    pub(super) fn goodbye(&self, lane: &mut Lane<'_>, session: &Session) {
-        if let Some(packets) = &self.packets {
-            packets.goodbye(lane, session);
+    pub(super) fn goodbye(&mut self, lane: &mut Lane<'_>, session: &Session) {
+        if let Some(packets) = &mut self.packets {
+            packets.goodbye(lane);
+            packets.sent.count(session);
         }
     }
 }
@@ -257,11 +273,13 @@ impl Packets {
         self.tracks.iter().enumerate().filter_map(info).collect()
     }
 
-    fn goodbye(&self, lane: &mut Lane<'_>, session: &Session) {
+    fn goodbye(&mut self, lane: &mut Lane<'_>) {
         let now = Instant::now();
         for (at, track) in self.tracks.iter().enumerate() {
             if let Some(transport) = track.transport {
-                lane.report(at, transport, &track.sender.goodbye(&self.clock, now), session);
+                let goodbye = track.sender.goodbye(&self.clock, now);
+                self.sent.report(&goodbye);
+                lane.report(at, transport, &goodbye);
             }
         }
     }
@@ -277,7 +295,7 @@ impl Packets {
         if same { Step::Written } else { Step::Changed }
     }
 
-    fn frame(&mut self, frame: &LiveFrame, now: Instant, lane: &mut Lane<'_>, session: &Session) {
+    fn frame(&mut self, frame: &LiveFrame, now: Instant, lane: &mut Lane<'_>) {
         let shared = frame.frame();
         let kind = shared.track().kind();
         let found = self.tracks.iter_mut().enumerate().find(|(_, track)| track.kind == kind);
@@ -298,14 +316,29 @@ impl Packets {
             return;
         }
         let packets = track.sender.packets(&mut self.clock, payloads, frame.pts(), now);
-        count(&session.rtp.packets_out, packets.len());
-        count(&session.bytes_out, packets.len() * Header::LEN + payloads.bytes());
+        self.sent.packets += packets.len();
+        self.sent.bytes += packets.len() * Header::LEN + payloads.bytes();
         if let Some(report) = track.sender.report(&self.clock, now) {
-            lane.report(at, transport, &report, session);
+            self.sent.report(&report);
+            lane.report(at, transport, &report);
         }
         for packet in packets {
             lane.packet(at, transport, packet);
         }
+    }
+}
+
+impl Sent {
+    const fn report(&mut self, report: &[u8]) {
+        self.reports += 1;
+        self.bytes += report.len();
+    }
+
+    fn count(&mut self, session: &Session) {
+        let Self { packets, reports, bytes } = std::mem::take(self);
+        count(&session.rtp.packets_out, packets);
+        count(&session.rtp.rtcp_out, reports);
+        count(&session.bytes_out, bytes);
     }
 }
 
@@ -315,7 +348,11 @@ impl Sink for Edge {
             bytes.clear();
             // When it came is the same for all readers, and a moment ago.
             let now = frame.frame().arrived();
-            self.packets.frame(frame, now, &mut Lane::Frame(bytes), &self.session);
+            self.packets.frame(frame, now, &mut Lane::Frame(bytes));
+            if self.line.is_time_to_count(now) {
+                self.line.count(now);
+                self.packets.sent.count(&self.session);
+            }
             bytes.is_empty() || self.line.write(bytes)
         })
     }
@@ -357,9 +394,7 @@ impl Lane<'_> {
     }
 
     /// Sends RTCP of a track.
-    pub(super) fn report(&mut self, track: usize, transport: Transport, report: &[u8], session: &Session) {
-        count(&session.rtp.rtcp_out, 1);
-        count(&session.bytes_out, report.len());
+    pub(super) fn report(&mut self, track: usize, transport: Transport, report: &[u8]) {
         match (self, transport) {
             (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtcp, &[report]),
             (lane, Transport::Interleaved { rtcp, .. }) => {

@@ -519,7 +519,9 @@ impl Session {
         };
         while let Some((track, report)) = ingest.poll_report(now, &entry.rtp) {
             if let Some(setup) = self.protocol.setups().find(|setup| setup.track == track) {
-                lane.report(track, setup.transport, &report, entry);
+                count(&entry.rtp.rtcp_out, 1);
+                count(&entry.bytes_out, report.len());
+                lane.report(track, setup.transport, &report);
             }
         }
     }
