@@ -116,7 +116,7 @@ impl TryWrite for TcpStream {
 /// A connection that is ready for its protocol.
 #[derive(Debug)]
 pub enum Transport {
-    /// In the open; shared with the [`Line`](crate::line::Line) of a reader.
+    /// In the open; shared with what writes on behalf of a session.
     Open(Arc<TcpStream>),
     /// In TLS.
     Tls(Box<Tls>),
