@@ -1,7 +1,7 @@
 //! A connection of a session that never waits for its peer: what comes is read when it is there, and what goes waits in an
 //! outbox until the socket takes it.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,14 @@ pub(crate) enum Read {
     Nothing,
     /// Nothing will any more.
     End,
+}
+
+/// Waits until `deadline`, for ever without one.
+pub(crate) async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
 }
 
 impl Connection {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::sessions::{Sessions, count};
+use crate::transport::{Security, Transport};
 
 /// What the loop that accepts connections of one protocol needs.
 #[derive(Debug)]
@@ -22,17 +23,18 @@ pub(crate) struct AcceptLoop<'a> {
     /// Connections at a time.
     pub(crate) max_connections: usize,
     pub(crate) sessions: &'a Sessions,
+    pub(crate) security: &'a Security,
 }
 
 impl AcceptLoop<'_> {
-    /// Runs `session` for each connection until `shutdown`, then waits until every session has told its peer.
-    pub(crate) async fn serve<S: Future<Output = ()> + Send + 'static>(
+    /// Runs `session` for each connection that is secured until `shutdown`, then waits until every session has told its peer.
+    pub(crate) async fn serve<S: Future<Output = ()> + Send>(
         &self,
         listener: TcpListener,
         shutdown: &CancellationToken,
-        session: impl Fn(TcpStream, SocketAddr) -> S,
+        session: impl Fn(Transport, SocketAddr) -> S + Clone + Send + Sync + 'static,
     ) -> io::Result<()> {
-        let Self { protocol, name, max_connections, sessions } = *self;
+        let Self { protocol, name, max_connections, sessions, security } = *self;
         let slots = Arc::new(Semaphore::new(max_connections));
         let tasks = TaskTracker::new();
         loop {
@@ -54,9 +56,12 @@ impl AcceptLoop<'_> {
                 tracing::warn!(limit = max_connections, "{name}: too many connections; refused one");
                 continue;
             };
-            let (session, sessions) = (session(stream, peer), sessions.clone());
+            let (session, sessions) = (session.clone(), sessions.clone());
+            let secured = secure(security.clone(), stream, name, shutdown.clone());
             tasks.spawn(async move {
-                sessions.contain(protocol, session).await;
+                if let Some(transport) = secured.await {
+                    sessions.contain(protocol, session(transport, peer)).await;
+                }
                 drop(slot);
             });
         }
@@ -64,4 +69,23 @@ impl AcceptLoop<'_> {
         tasks.wait().await;
         Ok(())
     }
+}
+
+/// Makes a connection ready for its protocol, unless `shutdown` comes before.
+async fn secure(
+    security: Security,
+    stream: TcpStream,
+    name: &'static str,
+    shutdown: CancellationToken,
+) -> Option<Transport> {
+    // A frame is written when it arrives: Nagle would hold the end of it for an acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "{name}: connection failed");
+        return None;
+    }
+    let secured = tokio::select! {
+        secured = security.secure(stream) => secured,
+        () = shutdown.cancelled() => return None,
+    };
+    secured.inspect_err(|error| tracing::info!(%error, "{name}: connection closed")).ok()
 }

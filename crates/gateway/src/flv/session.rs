@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use hub::{Delivery, Protocol};
 
 use super::reader::Reader;
-use crate::connection::{Connection, Read};
+use crate::connection::{Connection, Read, until};
 use crate::transport::Transport;
 
 /// How long a reader may take nothing at all; as long as one by RTMP may.
@@ -108,17 +108,11 @@ impl Session {
         let (held, closing) = (connection.is_blocked() || connection.is_closing(), connection.is_closing());
         let deadline = connection.deadline();
         let next = async { if held { pending().await } else { reader.egress.next().await } };
-        let due = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
             biased;
             delivery = next => Wake::Delivery(delivery),
             ready = connection.ready() => Wake::Ready(ready),
-            () = due => Wake::Deadline,
+            () = until(deadline) => Wake::Deadline,
             () = reader.entry.kicked(), if !closing => Wake::Kicked,
         }
     }

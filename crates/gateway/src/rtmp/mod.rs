@@ -72,7 +72,11 @@ pub async fn serve(listener: TcpListener, context: Context, shutdown: Cancellati
         name: "RTMP",
         max_connections: context.options.max_connections,
         sessions: &context.sessions,
+        security: &context.security,
     };
-    let session = |stream, peer| session::run(Arc::clone(&context), stream, peer, shutdown.clone());
+    let session = {
+        let (context, shutdown) = (Arc::clone(&context), shutdown.clone());
+        move |transport, peer| session::run(Arc::clone(&context), transport, peer, shutdown.clone())
+    };
     accepting.serve(listener, &shutdown, session).await
 }

@@ -12,13 +12,12 @@ use hub::{AccessRequest, Action, Denied, HubError, Protocol, PublishRequest, Sub
 use media::{Pii, StreamPath};
 use rtmp::session::{Config, Event, Output, ServerSession, StatusCode};
 use rtmp::{Capabilities, StreamTarget};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
 use super::ingest::Ingest;
 use super::messages::Messages;
-use crate::connection::{Connection, Read};
+use crate::connection::{Connection, Read, until};
 use crate::flv::egress::{self, Egress, Step};
 use crate::sessions::{Activity, SessionEntry, SessionKind, count};
 use crate::transport::Transport;
@@ -74,27 +73,13 @@ struct Session {
 /// Serves one connection to its end.
 pub(super) async fn run(
     context: Arc<Context>,
-    stream: TcpStream,
+    transport: Transport,
     peer: SocketAddr,
     shutdown: CancellationToken,
 ) {
-    // A frame is written when it arrives: Nagle would hold the end of it for an acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "RTMP: connection failed");
-        return;
-    }
-    let secured = tokio::select! {
-        secured = context.security.secure(stream) => secured,
-        () = shutdown.cancelled() => return,
-    };
-    match secured {
-        Ok(transport) => {
-            let mut session = Session::new(context, transport, peer);
-            let ended = session.serve(&shutdown).await;
-            session.report(&ended);
-        }
-        Err(error) => tracing::info!(%error, "RTMP: connection closed"),
-    }
+    let mut session = Session::new(context, transport, peer);
+    let ended = session.serve(&shutdown).await;
+    session.report(&ended);
 }
 
 impl Session {
@@ -194,17 +179,11 @@ impl Session {
                 _ => pending().await,
             }
         };
-        let due = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => pending().await,
-            }
-        };
         tokio::select! {
             biased;
             wake = next => wake,
             ready = connection.ready() => Wake::Ready(ready),
-            () = due => Wake::Deadline,
+            () = until(deadline) => Wake::Deadline,
             () = entry.kicked() => Wake::Kicked,
             () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
         }

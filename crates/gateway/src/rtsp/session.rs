@@ -17,7 +17,6 @@ use rtsp::message::StatusCode;
 use rtsp::sdp::Presentation;
 use rtsp::session::{Access, Config, Event, Output, Refusal, ServerSession, Setup};
 use rtsp::transport::Transport as Way;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +25,7 @@ use super::access::{credentials, wants};
 use super::egress::{self, Egress, Lane, Step};
 use super::ingest::Ingest;
 use super::udp::{Attachment, Datagram, Expected, Flow};
-use crate::connection::{Connection, Read};
+use crate::connection::{Connection, Read, until};
 use crate::sessions::{self, Activity, SessionEntry, SessionKind, count};
 use crate::transport::Transport;
 use crate::{alias, credentials as queries};
@@ -93,32 +92,18 @@ struct Session {
 /// Serves one connection to its end.
 pub(super) async fn run(
     context: Arc<Context>,
-    stream: TcpStream,
+    transport: Transport,
     peer: SocketAddr,
     shutdown: CancellationToken,
 ) {
-    // A frame is written when it arrives: Nagle would hold the end of it for an acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "RTSP: connection failed");
-        return;
-    }
-    let local = stream.local_addr().map_or(IpAddr::from([0, 0, 0, 0]), |local| local.ip());
-    let secured = tokio::select! {
-        secured = context.security.secure(stream) => secured,
-        () = shutdown.cancelled() => return,
-    };
-    match secured {
-        Ok(transport) => {
-            let mut session = Session::new(context, transport, local, peer);
-            let ended = session.serve(&shutdown).await;
-            session.report(&ended);
-        }
-        Err(error) => tracing::info!(%error, "RTSP: connection closed"),
-    }
+    let mut session = Session::new(context, transport, peer);
+    let ended = session.serve(&shutdown).await;
+    session.report(&ended);
 }
 
 impl Session {
-    fn new(context: Arc<Context>, transport: Transport, local: IpAddr, peer: SocketAddr) -> Self {
+    fn new(context: Arc<Context>, transport: Transport, peer: SocketAddr) -> Self {
+        let local = transport.socket().local_addr().map_or(IpAddr::from([0, 0, 0, 0]), |local| local.ip());
         let connection = Connection::new(transport, context.options.write_timeout);
         let open = connection.is_open();
         let config = Config {
@@ -231,12 +216,6 @@ impl Session {
                 None => pending().await,
             }
         };
-        let due = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-                None => pending().await,
-            }
-        };
         let kicked = async {
             match entry {
                 Some(entry) => {
@@ -250,7 +229,7 @@ impl Session {
             wake = next => wake,
             wake = datagram => wake,
             ready = connection.ready() => Wake::Ready(ready),
-            () = due => Wake::Deadline,
+            () = until(deadline) => Wake::Deadline,
             () = kicked => Wake::Kicked,
             () = shutdown.cancelled(), if !told_by_hub => Wake::Shutdown,
         }
