@@ -53,6 +53,9 @@ trait Seat: Send + Sync + fmt::Debug {
     /// Hands over the frame at `position` of the log; payload bytes that it took, `None` once it has left.
     fn give(&self, position: u64, frame: &LiveFrame) -> Option<usize>;
 
+    /// Whether somebody sits here.
+    fn is_taken(&self) -> bool;
+
     /// Makes its session go on by itself.
     fn dismiss(&self);
 }
@@ -80,6 +83,16 @@ pub struct Attached<S> {
     taken: Arc<AtomicUsize>,
 }
 
+impl Group {
+    fn join(&mut self, seated: Seated) {
+        // While no frame comes the task does not look, and a peer that talks makes its session come and go.
+        if self.joining.len() >= SEATS {
+            self.joining.retain(|seated| seated.seat.is_taken());
+        }
+        self.joining.push(seated);
+    }
+}
+
 impl<S: Sink> Attached<S> {
     /// Puts a reader that is at the end of the log among those who are served together.
     pub(crate) fn new(stream: &Arc<Stream>, state: &mut State, tracks: Tracks, sink: S) -> Self {
@@ -91,7 +104,7 @@ impl<S: Sink> Attached<S> {
         let taken = match state.groups.iter_mut().find(with_room) {
             Some(group) => {
                 group.taken.fetch_add(1, Ordering::Relaxed);
-                group.joining.push(seated);
+                group.join(seated);
                 Arc::clone(&group.taken)
             }
             None => {
@@ -177,6 +190,10 @@ impl<S: Sink> Seat for Place<S> {
         Some(frame_of_stream.payload.len())
     }
 
+    fn is_taken(&self) -> bool {
+        self.0.lock().as_ref().is_some_and(|occupant| !occupant.dismissed)
+    }
+
     fn dismiss(&self) {
         if let Some(occupant) = &mut *self.0.lock() {
             occupant.dismiss();
@@ -211,7 +228,7 @@ impl Task {
             self.serve(&stream, &mut frames);
             if more {
                 tokio::task::yield_now().await;
-            } else {
+            } else if !self.seats.is_empty() {
                 // Cannot fail: `stream` holds the sender.
                 let _ = head.changed().await;
             }
@@ -258,5 +275,48 @@ impl Task {
             self.next += 1;
         }
         stream.count_out(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::StreamPath;
+
+    use super::*;
+    use crate::directory::Options;
+    use crate::stream::Watcher;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Watcher for Nobody {
+        fn available(&self, _: &StreamPath) {}
+        fn unavailable(&self, _: &StreamPath) {}
+        fn abandoned(&self, _: &StreamPath) {}
+        fn ended(&self, _: &StreamPath, _: &Stream) {}
+    }
+
+    struct Nothing;
+
+    impl Sink for Nothing {
+        fn take(&mut self, _: &LiveFrame) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn who_comes_and_goes_while_no_frame_comes_leaves_nothing_behind() {
+        let path = StreamPath::new("ward").unwrap();
+        let stream = Arc::new(Stream::new(path, Options::default(), Arc::default(), Box::new(Nobody)));
+        let attach = || Attached::new(&stream, &mut stream.lock(), Tracks::default(), Nothing);
+        let staying: Vec<_> = (0..SEATS - 1).map(|_| attach()).collect();
+        for _ in 0..1_000 {
+            drop(attach());
+        }
+        let waiting: Vec<_> = stream.lock().groups.iter().map(|group| group.joining.len()).collect();
+        assert!(waiting.len() == 1 && (SEATS - 1..=SEATS).contains(&waiting[0]), "{waiting:?}");
+        let more: Vec<_> = (0..2).map(|_| attach()).collect();
+        assert_eq!(stream.lock().groups.len(), 2, "the first has no more room");
+        drop((staying, more));
     }
 }
