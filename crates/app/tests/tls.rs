@@ -252,13 +252,15 @@ fn plays(options: &[&str], url: &str) {
 }
 
 #[test]
-fn ffmpeg_publishes_and_plays_rtmps() {
+fn ffmpeg_publishes_and_plays_rtmps_and_flv_over_https() {
     let secured = start("ffmpeg");
     let address = |listener| secured.server.address(listener).unwrap();
     let url = format!("rtmps://{}/clinic/bed", address("rtmps"));
     let _publisher = Publisher::start(&secured, &["-f", "flv"], &url);
     plays(&["-tls_verify", "0"], &url);
     plays(&[], &format!("rtmp://{}/clinic/bed", address("rtmp")));
+    plays(&["-tls_verify", "0"], &format!("https://{}/clinic/bed.flv", address("https")));
+    assert_eq!(secured.metric("medley_tls_handshake_failures_total{listener=\"https\"}"), 0);
     assert_eq!(secured.metric("medley_tls_handshake_failures_total{listener=\"rtmps\"}"), 0);
 }
 

@@ -1,4 +1,4 @@
-//! WebSocket-FLV: the file in messages, a tag or more each.
+//! WebSocket-FLV: the file in messages, a tag each.
 
 use std::collections::VecDeque;
 use std::time::Duration;
