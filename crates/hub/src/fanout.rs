@@ -2,7 +2,7 @@
 //!
 //! A reader with a task of its own costs a wake-up, a look at the log and a turn of its session for each frame, which is
 //! a third of what its write costs the kernel. So a session that has caught up gives its [`Sink`] to the stream
-//! ([`Subscription::attach`]) and sleeps until there is more to do than to pass frames on.
+//! ([`Subscription::attach`](crate::Subscription::attach)) and sleeps until there is more to do than to pass frames on.
 
 use std::any::Any;
 use std::fmt;
@@ -16,9 +16,8 @@ use std::time::Duration;
 use media::TrackId;
 use parking_lot::Mutex;
 
-use crate::frame::StreamFrame;
+use crate::frame::{LiveFrame, StreamFrame};
 use crate::stream::{State, Stream};
-use crate::subscription::{LiveFrame, Subscription};
 
 /// Readers whom one task serves. The last waits for the writes to all before it, 2 to 3 us each, and more than one task
 /// uses more than one core.
@@ -76,8 +75,7 @@ struct Occupant<S> {
 /// One for pictures, one for sound.
 pub(crate) type Tracks = [Option<TrackId>; 2];
 
-/// A reader that is served together with others. Its subscription waits until [`Self::detach`]; dropping this alone
-/// leaves it where the attachment began.
+/// A reader that is served together with others. Dropping this leaves its subscription where the attachment began.
 pub struct Attached<S> {
     place: Arc<Place<S>>,
     taken: Arc<AtomicUsize>,
@@ -130,20 +128,19 @@ impl<S: Sink> Attached<S> {
         .await;
     }
 
-    /// Takes the sink back; `subscription`, from which it was attached, goes on behind the last frame that it took.
+    /// The position behind the last frame that the sink took, and the sink.
     ///
     /// # Panics
     /// As the sink did, if it did.
     #[expect(clippy::expect_used, reason = "see the message")]
-    pub fn detach(self, subscription: &mut Subscription) -> S {
+    pub(crate) fn release(self) -> (u64, S) {
         let occupant = self.place.0.lock().take();
         let occupant =
             occupant.expect("a place is emptied here and in `drop`, each of which ends the handle");
         if let Some(panic) = occupant.panic {
             resume_unwind(panic);
         }
-        subscription.resume_at(occupant.cursor);
-        occupant.sink
+        (occupant.cursor, occupant.sink)
     }
 }
 
@@ -266,7 +263,7 @@ impl Task {
     fn serve(&mut self, stream: &Stream, frames: &mut Vec<Arc<StreamFrame>>) {
         let mut bytes = 0;
         for frame in frames.drain(..) {
-            let frame = LiveFrame::live(frame);
+            let frame = LiveFrame::new(frame, None);
             self.seats.retain(|seated| {
                 let taken = seated.seat.give(self.next, &frame);
                 bytes += taken.unwrap_or(0) as u64;

@@ -1,11 +1,11 @@
-//! A frame as every reader of a stream shares it.
+//! A frame as every reader of a stream shares it, and as one of them gets it.
 
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use media::{Frame, TrackInfo};
+use media::{Frame, Timestamp, TrackInfo};
 use parking_lot::Mutex;
 
 type WireForms = Vec<(TypeId, Arc<dyn Any + Send + Sync>)>;
@@ -56,5 +56,45 @@ impl StreamFrame {
 impl fmt::Debug for StreamFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamFrame").field("frame", &self.frame).finish_non_exhaustive()
+    }
+}
+
+/// A frame as one reader gets it.
+#[derive(Clone, Debug)]
+pub struct LiveFrame {
+    frame: Arc<StreamFrame>,
+    squeezed: Option<(Timestamp, Timestamp)>,
+}
+
+impl LiveFrame {
+    /// With the (pts, dts) of one reader, or with the stream's own.
+    pub(crate) const fn new(frame: Arc<StreamFrame>, squeezed: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { frame, squeezed }
+    }
+
+    /// The frame, shared with all other readers, with the stream's own timestamps.
+    pub const fn frame(&self) -> &Arc<StreamFrame> {
+        &self.frame
+    }
+
+    /// When this reader is to show it.
+    pub fn pts(&self) -> Timestamp {
+        self.squeezed.map_or(self.frame.frame().pts, |(pts, _)| pts)
+    }
+
+    /// When this reader is to decode it.
+    pub fn dts(&self) -> Timestamp {
+        self.squeezed.map_or(self.frame.frame().dts, |(_, dts)| dts)
+    }
+
+    /// Whether this reader's timestamps differ from the stream's ([`Join::LiveEdge`]): shared bytes that carry
+    /// timestamps do not fit then.
+    pub const fn is_restamped(&self) -> bool {
+        self.squeezed.is_some()
+    }
+
+    /// A copy of the frame with this reader's timestamps; the payload is shared.
+    pub fn to_frame(&self) -> Frame {
+        Frame { pts: self.pts(), dts: self.dts(), ..self.frame.frame().clone() }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::access::UserName;
 use crate::directory::HubError;
 use crate::fanout::{Attached, Sink, Tracks};
-use crate::frame::StreamFrame;
+use crate::frame::{LiveFrame, StreamFrame};
 use crate::rendition::{self, Lease, TransformFactory};
 use crate::stream::{EndReason, State, Stream};
 
@@ -56,46 +56,6 @@ pub enum Delivery {
     },
     /// The stream is over; nothing follows.
     End(EndReason),
-}
-
-/// A frame as one reader gets it.
-#[derive(Clone, Debug)]
-pub struct LiveFrame {
-    frame: Arc<StreamFrame>,
-    squeezed: Option<(Timestamp, Timestamp)>,
-}
-
-impl LiveFrame {
-    /// With the stream's own timestamps.
-    pub(crate) const fn live(frame: Arc<StreamFrame>) -> Self {
-        Self { frame, squeezed: None }
-    }
-
-    /// The frame, shared with all other readers, with the stream's own timestamps.
-    pub const fn frame(&self) -> &Arc<StreamFrame> {
-        &self.frame
-    }
-
-    /// When this reader is to show it.
-    pub fn pts(&self) -> Timestamp {
-        self.squeezed.map_or(self.frame.frame().pts, |(pts, _)| pts)
-    }
-
-    /// When this reader is to decode it.
-    pub fn dts(&self) -> Timestamp {
-        self.squeezed.map_or(self.frame.frame().dts, |(_, dts)| dts)
-    }
-
-    /// Whether this reader's timestamps differ from the stream's ([`Join::LiveEdge`]): shared bytes that carry
-    /// timestamps do not fit then.
-    pub const fn is_restamped(&self) -> bool {
-        self.squeezed.is_some()
-    }
-
-    /// A copy of the frame with this reader's timestamps; the payload is shared.
-    pub fn to_frame(&self) -> Frame {
-        Frame { pts: self.pts(), dts: self.dts(), ..self.frame.frame().clone() }
-    }
 }
 
 /// One of the stream's tracks as this reader takes it.
@@ -216,7 +176,7 @@ impl Subscription {
     }
 
     /// Lets the stream hand the frames from here on to `sink`, together with those of other readers, until
-    /// [`Attached::dismissed`]. Give it back by [`Attached::detach`] before anything else is asked of the subscription.
+    /// [`Attached::dismissed`]. [`Self::detach`] it before anything else is asked of this.
     ///
     /// # Errors
     /// The sink, if the reader has not caught up: something is there for it to take, or its first picture is still to come.
@@ -246,11 +206,16 @@ impl Subscription {
         Some(tracks)
     }
 
-    /// Goes on at `cursor`, up to which somebody else has taken the frames.
-    pub(crate) fn resume_at(&mut self, cursor: u64) {
+    /// Takes back the sink that was attached, and goes on behind the last frame that it took.
+    ///
+    /// # Panics
+    /// As the sink did, if it did.
+    pub fn detach<S: Sink>(&mut self, attached: Attached<S>) -> S {
+        let (cursor, sink) = attached.release();
         self.cursor = cursor;
         self.squeeze = None;
         self.caught_up = false;
+        sink
     }
 
     /// The tracks that this reader gets, as far as they are known.
@@ -479,7 +444,7 @@ impl Subscription {
         }
         choice.told = Some(Arc::clone(frame.track()));
         let bytes = frame.frame().payload.len();
-        self.ready.push_back(Delivery::Frame(LiveFrame { frame, squeezed }));
+        self.ready.push_back(Delivery::Frame(LiveFrame::new(frame, squeezed)));
         bytes
     }
 }

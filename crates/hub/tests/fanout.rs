@@ -93,7 +93,7 @@ async fn a_reader_gets_the_frames_from_where_it_attached_to_where_it_left() {
     settle().await;
     assert_eq!(notes.take_all(), ["40@40", "80@80"]);
     write(&ward.video, 120, false);
-    attached.detach(&mut reader);
+    reader.detach(attached);
     settle().await;
     write(&ward.video, 160, false);
     settle().await;
@@ -140,7 +140,7 @@ async fn a_full_sink_sends_its_own_reader_on_and_no_other() {
     assert!(is_dismissed(&slow_attached).await && !is_dismissed(&quick_attached).await);
     assert_eq!(slow.take_all(), ["40@40"]);
     assert_eq!(quick.take_all(), ["40@40", "80@80"]);
-    slow_attached.detach(&mut slow_reader);
+    slow_reader.detach(slow_attached);
     assert_eq!(drain(&mut slow_reader), ["80@80"]);
     assert!(slow_reader.attach(slow.clone()).is_ok(), "it has caught up");
 }
@@ -160,7 +160,7 @@ async fn a_panic_in_a_sink_ends_its_own_session_and_no_other() {
     let (_reader, _attached) = ward.attached(&notes).await;
     let session = tokio::spawn(async move {
         broken.dismissed().await;
-        broken.detach(&mut broken_reader);
+        broken_reader.detach(broken);
     });
     write(&ward.video, 40, false);
     write(&ward.video, 80, false);
@@ -179,7 +179,7 @@ async fn a_change_of_tracks_is_told_by_the_subscription() {
     write(&ward.video, 80, true);
     settle().await;
     assert!(is_dismissed(&attached).await);
-    attached.detach(&mut reader);
+    reader.detach(attached);
     let (taken, left) = (notes.take_all(), drain(&mut reader));
     assert_eq!([taken, left].concat(), ["40@40", "H264", "80@80"]);
 }
@@ -195,7 +195,7 @@ async fn the_end_is_told_by_the_subscription_and_nobody_serves_on() {
     advance(Options::default().grace * 2).await;
     settle().await;
     assert!(is_dismissed(&attached).await);
-    attached.detach(&mut reader);
+    reader.detach(attached);
     assert_eq!(drain(&mut reader), [format!("end: {}", EndReason::PublisherLeft)]);
     drop(reader);
     settle().await;
@@ -228,7 +228,7 @@ async fn all_are_sent_on_when_their_task_is_late() {
     write(&ward.video, 640, true);
     settle().await;
     assert!(is_dismissed(&attached).await);
-    attached.detach(&mut reader);
+    reader.detach(attached);
     assert_eq!(notes.take_all(), Vec::<String>::new());
     assert_eq!(drain(&mut reader), ["gap 1", "640@640"]);
 }
@@ -247,7 +247,7 @@ async fn nobody_misses_a_frame_or_gets_one_twice_however_they_come_and_go() {
                 let notes = Notes::default();
                 if let Ok(attached) = reader.attach(notes.clone()) {
                     let _ = timeout(Duration::from_millis(1 + number % 7), attached.dismissed()).await;
-                    attached.detach(&mut reader);
+                    reader.detach(attached);
                     seen.extend(notes.take_all());
                 }
                 // Nobody speaks.

@@ -104,7 +104,7 @@ impl<F: Framing> Egress<F> {
     /// Takes the connection back, if the hub has it; what it has not written yet goes to `outbox`.
     pub(crate) fn detach(&mut self, outbox: &mut Outbox) {
         if let Some(attached) = self.attached.take() {
-            let edge = attached.detach(&mut self.subscription);
+            let edge = self.subscription.detach(attached);
             self.now = edge.now;
             edge.line.give_back(outbox);
         }

@@ -193,7 +193,7 @@ impl Egress {
     /// Takes the connection back, if the hub has it; what it has not written yet goes to `outbox`.
     pub(super) fn detach(&mut self, outbox: &mut Outbox) {
         if let Some(attached) = self.attached.take() {
-            let mut edge = attached.detach(&mut self.subscription);
+            let mut edge = self.subscription.detach(attached);
             edge.packets.sent.count(&edge.session);
             self.packets = Some(edge.packets);
             edge.line.give_back(outbox);
