@@ -132,9 +132,11 @@ impl Watcher {
         }
         match self.tls.files.load() {
             Ok(loaded) => {
-                tell("certificate reloaded", &loaded);
+                let current = &self.tls.current.0;
+                *current.write() = loaded;
+                // Who reads this finds it served.
+                tell("certificate reloaded", &current.read());
                 self.told = now;
-                *self.tls.current.0.write() = loaded;
                 (self.seen, self.refused) = (stamp, None);
             }
             // Certificate and key are two files: what does not fit may do so in a moment.
