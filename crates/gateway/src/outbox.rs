@@ -1,6 +1,5 @@
 //! Bytes on their way to one connection.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
@@ -11,14 +10,6 @@ use crate::transport::TryWrite;
 
 /// Buffers that one system call takes; the kernel's own limit is 1,024.
 const VECTOR: usize = 64;
-/// So many bytes in several buffers are copied into one. `writev` costs more than `send` and the copy: for a frame of sound
-/// 2.4 us instead of 2.1, for a picture of 8 KB as much or a little more; beyond, the copy costs more.
-const GATHERED: usize = 8 << 10;
-
-thread_local! {
-    /// One for all connections of the thread, so that it stays in its cache.
-    static GATHER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// What is to be written, in order; most of it shared with other readers.
 #[derive(Debug, Default)]
@@ -76,18 +67,10 @@ impl Outbox {
         Ok(written)
     }
 
-    /// One system call. A live reader has one frame waiting, for which `send` costs the kernel less than `writev`; so it
-    /// does for a few small ones, put together.
+    /// One system call. For a single buffer `send` costs the kernel less than `writev`.
     fn write_once(&self, transport: &mut impl TryWrite) -> io::Result<usize> {
         if let (Some(only), 1) = (self.buffers.front(), self.buffers.len()) {
             return transport.try_write(only);
-        }
-        if self.buffers.len() <= VECTOR && self.buffers.iter().map(Bytes::len).sum::<usize>() <= GATHERED {
-            return GATHER.with_borrow_mut(|gathered| {
-                gathered.clear();
-                self.buffers.iter().for_each(|bytes| gathered.extend_from_slice(bytes));
-                transport.try_write(gathered)
-            });
         }
         let mut slices = [IoSlice::new(&[]); VECTOR];
         let count =

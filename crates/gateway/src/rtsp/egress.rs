@@ -38,9 +38,6 @@ const UDP_PAYLOAD: usize = 1_400;
 /// bytes for each 16 KiB costs 0.1 %. ffmpeg takes 65,535 (its buffer has 81,920), live555 as well, but hardware
 /// decoders are built for what cameras send.
 const TCP_PAYLOAD: usize = 16 << 10;
-/// Payloads of at most so many bytes are copied behind their headers: one buffer for `send` costs less than two that the
-/// outbox has to hold, to share and to put together.
-const COPIED: usize = 8 << 10;
 /// RFC 3551 §6: dynamic payload types begin here.
 const FIRST_PAYLOAD_TYPE: u8 = 96;
 
@@ -375,43 +372,39 @@ impl Track {
 impl Lane<'_> {
     fn packet(&mut self, track: usize, transport: Transport, packet: Outgoing<'_>) {
         let Outgoing { header, payload } = packet;
+        // `TCP_PAYLOAD` is far below 2^16; a frame of G.711 that is not goes missing.
+        let interleaved =
+            |channel| Some(interleaved_header(channel, u16::try_from(header.len() + payload.len()).ok()?));
         match (self, transport) {
-            (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtp, &[&header, payload]),
-            (lane, Transport::Interleaved { rtp, .. }) => {
-                // `TCP_PAYLOAD` is far below 2^16; a frame of G.711 that is not goes missing.
-                let Ok(length) = u16::try_from(header.len() + payload.len()) else { return };
-                let interleaved = interleaved_header(rtp, length);
-                match lane {
-                    Lane::Tcp(out) if payload.len() > COPIED => {
-                        out.push(Bytes::from([&interleaved[..], &header].concat()));
-                        out.push(payload.clone());
-                    }
-                    lane => lane.interleave(&[&interleaved, &header, payload]),
-                }
+            (Lane::Tcp(out), Transport::Interleaved { rtp, .. }) => {
+                let Some(interleaved) = interleaved(rtp) else { return };
+                out.push(Bytes::from([&interleaved[..], &header].concat()));
+                out.push(payload.clone());
             }
+            (Lane::Frame(bytes), Transport::Interleaved { rtp, .. }) => {
+                let Some(interleaved) = interleaved(rtp) else { return };
+                [&interleaved[..], &header, payload].iter().for_each(|part| bytes.extend_from_slice(part));
+            }
+            (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtp, &[&header, payload]),
             _ => {}
         }
     }
 
     /// Sends RTCP of a track.
     pub(super) fn report(&mut self, track: usize, transport: Transport, report: &[u8]) {
+        let interleaved = |channel| {
+            let length = u16::try_from(report.len()).ok()?;
+            Some([&interleaved_header(channel, length)[..], report].concat())
+        };
         match (self, transport) {
-            (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtcp, &[report]),
-            (lane, Transport::Interleaved { rtcp, .. }) => {
-                let Ok(length) = u16::try_from(report.len()) else { return };
-                lane.interleave(&[&interleaved_header(rtcp, length), report]);
+            (Lane::Tcp(out), Transport::Interleaved { rtcp, .. }) => {
+                out.extend(interleaved(rtcp).map(Bytes::from));
             }
+            (Lane::Frame(bytes), Transport::Interleaved { rtcp, .. }) => {
+                bytes.extend(interleaved(rtcp).into_iter().flatten());
+            }
+            (Lane::Udp(ports), Transport::Udp { .. }) => ports.send(track, Flow::Rtcp, &[report]),
             _ => {}
-        }
-    }
-
-    /// Puts the parts of a packet behind each other.
-    fn interleave(&mut self, parts: &[&[u8]]) {
-        match self {
-            Lane::Tcp(out) => out.push(Bytes::from(parts.concat())),
-            Lane::Frame(bytes) => parts.iter().for_each(|part| bytes.extend_from_slice(part)),
-            // A track that is set up for the connection has no ports.
-            Lane::Udp(_) => {}
         }
     }
 }
