@@ -1,6 +1,7 @@
 //! HTTP-FLV and WebSocket-FLV: `/{path}.flv`, what WeChat's live-player, mpegts.js and ffmpeg play.
 
 pub(crate) mod egress;
+pub(crate) mod metadata;
 mod reader;
 mod routes;
 mod session;

@@ -8,7 +8,7 @@ use hub::{LiveFrame, Wants};
 use media::{Codec, Frame, Kind, Timestamp, TrackInfo};
 
 use super::egress::Framing;
-use crate::rtmp::messages;
+use super::metadata::metadata;
 
 /// Legacy FLV: WeChat's live-player knows no other.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ impl Tags {
 
 impl Framing for Tags {
     fn metadata(&self, tracks: &[Arc<TrackInfo>]) -> Option<Bytes> {
-        let metadata = messages::metadata(tracks.iter().map(|track| &**track));
+        let metadata = metadata(tracks.iter().map(|track| &**track));
         flv::write_tag(TagKind::Script, 0, metadata.write()).ok().map(|tag| self.encode(tag))
     }
 

@@ -14,6 +14,7 @@ use rtmp::session::{ClientConfig, ClientEvent, ClientSession, Output, Request, U
 use tokio::net::TcpStream;
 
 use super::messages;
+use crate::flv::metadata::metadata;
 use crate::outbox::Outbox;
 use crate::transport::{HandshakeError, Transport};
 use crate::trust::{self, Fingerprint};
@@ -156,7 +157,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Media`] for a track that RTMP cannot carry; [`ClientError::Protocol`] to one that plays.
     pub fn send_tracks(&mut self, tracks: &[TrackInfo]) -> Result<(), ClientError> {
-        self.session.send_metadata(&messages::metadata(tracks))?;
+        self.session.send_metadata(&metadata(tracks))?;
         for track in tracks {
             let (kind, body) = messages::config(track, Format::Legacy)?;
             self.session.send_media(kind, 0, body)?;

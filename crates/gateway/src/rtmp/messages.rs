@@ -6,9 +6,10 @@ use bytes::{Buf, Bytes};
 use container::flv::{self, FlvError, Format, mux};
 use hub::{LiveFrame, Wants};
 use media::{Codec, Frame, Kind, Timestamp, TrackInfo};
-use rtmp::{Capabilities, MediaKind, Metadata, metadata, wire};
+use rtmp::{Capabilities, MediaKind, wire};
 
 use crate::flv::egress::Framing;
+use crate::flv::metadata::metadata;
 
 /// The form in which a reader takes each codec: FourCC where it asked for that.
 #[derive(Clone, Copy, Debug)]
@@ -91,22 +92,6 @@ fn chunks(frame: &Frame, track: &TrackInfo, format: Format) -> Option<Bytes> {
         Kind::Audio => (MediaKind::Audio, mux::audio_prefix(track.codec(), format).ok()?),
     };
     wire::message(kind, flv::timestamp_ms(frame.dts), (&*prefix).chain(&*frame.payload)).ok()
-}
-
-/// `onMetaData` for `tracks`.
-pub(crate) fn metadata<'a>(tracks: impl IntoIterator<Item = &'a TrackInfo> + Clone) -> Metadata {
-    let numbers = mux::metadata(tracks.clone(), Format::Legacy);
-    let has = |kind| tracks.clone().into_iter().any(|track| track.kind() == kind);
-    Metadata {
-        video_codec: has(Kind::Video).then_some(metadata::VIDEO_AVC),
-        audio_codec: has(Kind::Audio).then_some(metadata::AUDIO_AAC),
-        width: numbers.width.map(|pixels| pixels as u32),
-        height: numbers.height.map(|pixels| pixels as u32),
-        frame_rate: numbers.framerate,
-        audio_sample_rate: numbers.audiosamplerate.map(|rate| rate as u32),
-        stereo: numbers.stereo,
-        encoder: None,
-    }
 }
 
 /// The kind of message that carries `track`, and the body of its sequence header.

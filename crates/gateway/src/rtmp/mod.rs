@@ -2,7 +2,7 @@
 
 mod client;
 mod ingest;
-pub(crate) mod messages;
+mod messages;
 mod pull;
 mod session;
 
