@@ -87,8 +87,8 @@ impl LiveFrame {
         self.squeezed.map_or(self.frame.frame().dts, |(_, dts)| dts)
     }
 
-    /// Whether this reader's timestamps differ from the stream's ([`Join::LiveEdge`]): shared bytes that carry
-    /// timestamps do not fit then.
+    /// Whether this reader's timestamps differ from the stream's ([`Join::LiveEdge`](crate::Join::LiveEdge)): shared bytes
+    /// that carry timestamps do not fit then.
     pub const fn is_restamped(&self) -> bool {
         self.squeezed.is_some()
     }
