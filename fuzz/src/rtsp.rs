@@ -86,7 +86,11 @@ fn answer(session: &mut ServerSession, event: &Event, now: Instant) -> bool {
                 format: sdp::Format::Opus { channels: 2 },
                 control: String::new(),
             };
-            session.accept_read(vec![Offered { media: media.clone(), ssrc: 1 }, Offered { media, ssrc: 2 }], 1, now)
+            session.accept_read(
+                vec![Offered { media: media.clone(), ssrc: 1 }, Offered { media, ssrc: 2 }],
+                1,
+                now,
+            )
         }
         Event::PublishRequested(_, presentation) => {
             assert!(!presentation.media.is_empty());
@@ -104,7 +108,8 @@ fn answer(session: &mut ServerSession, event: &Event, now: Instant) -> bool {
 pub fn client_session(input: &[u8]) {
     let now = Instant::now();
     let url = Url::parse("rtsp://user:password@camera/stream").expect("a URL");
-    let mut session = ClientSession::new(ClientConfig { url, idle_timeout: std::time::Duration::MAX / 4 }, 1, now);
+    let mut session =
+        ClientSession::new(ClientConfig { url, idle_timeout: std::time::Duration::MAX / 4 }, 1, now);
     let mut buffer = BytesMut::from(input);
     loop {
         let result = session.handle_input(&mut buffer, now);
