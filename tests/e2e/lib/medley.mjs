@@ -76,7 +76,14 @@ export async function startMedley({ users = ANYBODY, listen = {}, extra = '' } =
     async up() {
       this.program = start(BINARY, ['serve', '--config', file], { env: environment });
       let ended = null;
-      this.program.ended.then((how) => (ended = how));
+      const { program } = this;
+      program.ended.then((how) => {
+        ended = how;
+        // A test that finds nobody there would not say why.
+        if (!program.stopped()) {
+          console.error(`medley ended with ${JSON.stringify(how)}:\n${program.output().slice(-4000)}`);
+        }
+      });
       return until(
         async () => {
           if (ended) throw new Error(`medley ended with ${JSON.stringify(ended)}:\n${this.program.output()}`);

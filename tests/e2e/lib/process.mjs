@@ -9,12 +9,13 @@ process.on('exit', () => {
 /**
  * Starts a program and keeps the end of what it prints.
  *
- * @returns `{ child, output(), ended, stop(signal, ms) }`; `ended` gives `{ code, signal }`
+ * @returns `{ child, output(), ended, stopped(), stop(signal, ms) }`; `ended` gives `{ code, signal }`
  */
 export function start(command, args, options = {}) {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], ...options });
   running.add(child);
   let text = '';
+  let stopped = false;
   const watchers = new Set();
   const keep = (chunk) => {
     text = (text + chunk).slice(-32_000_000);
@@ -35,9 +36,12 @@ export function start(command, args, options = {}) {
     child,
     ended,
     output: () => text,
+    /** Whether it was asked to end. */
+    stopped: () => stopped,
     /** Asks it to end and waits; kills it after `ms`. Gives the ms that it took. */
     async stop(signal = 'SIGTERM', ms = 5000) {
       const asked = performance.now();
+      stopped = true;
       child.kill(signal);
       const timer = setTimeout(() => child.kill('SIGKILL'), ms);
       await ended;
