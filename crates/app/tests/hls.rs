@@ -8,7 +8,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use gateway::rtmp::Client;
+use media::aac::AudioConfig;
+use media::{CodecConfig, Frame, Rate, Timestamp, TrackInfo};
 use support::{EVERYBODY_HERE, Running, ffmpeg};
+use testkit::pictures::Pictures;
 
 /// Who reads the ward's streams shows a password.
 fn with_user() -> String {
@@ -446,4 +451,95 @@ fn ffmpeg_decodes_every_variant_without_a_complaint() {
         assert!((110..=125).contains(&count('0')), "{variant}: {} pictures", count('0'));
         assert!((180..=195).contains(&count('1')), "{variant}: {} frames of sound", count('1'));
     }
+}
+
+/// A publisher of pictures, 25 a second with one a second to begin at, and of sound that nobody decodes.
+struct Studio {
+    client: Client,
+    tracks: [TrackInfo; 2],
+    number: i64,
+}
+
+impl Studio {
+    async fn open(server: &Running, path: &str) -> Self {
+        let mut client = Client::publish(server.address("rtmp").unwrap(), path).await.unwrap();
+        let sound = CodecConfig::Aac(AudioConfig::lc(Rate::OPUS, 1).unwrap());
+        let tracks = [Pictures::track(), TrackInfo { id: container::flv::AUDIO, config: sound }];
+        client.send_tracks(&tracks).unwrap();
+        Self { client, tracks, number: 0 }
+    }
+
+    /// Sends so many sounds, one each 20 ms, and a picture with every other.
+    async fn run(&mut self, pictures: bool, sounds: u32) {
+        for since in 0..sounds {
+            let at = Timestamp::from_millis(self.number * 20);
+            let frame = |track: &TrackInfo, random_access, payload: &[u8]| Frame {
+                track: track.id,
+                pts: at,
+                dts: at,
+                random_access,
+                payload: Bytes::copy_from_slice(payload),
+            };
+            let [video, audio] = &self.tracks;
+            self.client.send_frame(audio, &frame(audio, true, &[0x21; 40])).unwrap();
+            if pictures && since % 2 == 0 {
+                let begins = since % 50 == 0;
+                let payload = [0, 0, 0, 4, if begins { 0x65 } else { 0x41 }, 0x88, 0x84, 0x80];
+                self.client.send_frame(video, &frame(video, begins, &payload)).unwrap();
+            }
+            self.number += 1;
+            let due = tokio::time::sleep(Duration::from_millis(20));
+            tokio::select! {
+                () = due => {}
+                ended = self.client.next() => panic!("{ended:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_that_stop_while_sound_goes_on_begin_a_new_muxer_and_so_do_those_that_return() {
+    let server = Running::start("hls-gone.toml", &everybody());
+    let address = server.address("hls").unwrap();
+    let mut studio = Studio::open(&server, "a").await;
+    let watching = tokio::task::spawn_blocking(move || {
+        let (mut seen, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(40));
+        while seen != ["both", "sound", "both"] {
+            assert!(Instant::now() < deadline, "{seen:?}");
+            let answer = ask(address, "GET /a/index.m3u8", "");
+            if answer.status == 200 {
+                let text = answer.text();
+                let tracks = match (text.contains("avc1"), text.contains("mp4a")) {
+                    (true, true) => "both",
+                    (false, true) => "sound",
+                    other => panic!("{other:?}: {text}"),
+                };
+                seen.push(tracks);
+                seen.dedup();
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    // The last GOP is short, so that it is still there for who joins when pictures count as gone.
+    studio.run(true, 165).await;
+    studio.run(false, 400).await;
+    while !watching.is_finished() {
+        studio.run(true, 50).await;
+    }
+    watching.await.unwrap();
+    assert_eq!(server.metric("medley_session_panics_total"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_ends_before_its_first_frame_lets_its_viewer_go() {
+    let server = Running::start("hls-nothing.toml", &everybody());
+    let address = server.address("hls").unwrap();
+    let mut studio = Studio::open(&server, "a").await;
+    let _ = tokio::time::timeout(Duration::from_millis(300), studio.client.next()).await;
+    let watching = tokio::task::spawn_blocking(move || ask(address, "GET /a/index.m3u8", "").status);
+    let _ = tokio::time::timeout(Duration::from_millis(700), studio.client.next()).await;
+    drop(studio);
+    assert!(watching.await.unwrap() >= 400);
+    server.comes_to("medley_streams", 0);
+    assert!(server.get("/healthz").contains("ok"));
 }

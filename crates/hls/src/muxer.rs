@@ -47,8 +47,9 @@ pub struct Pushed {
     pub news: bool,
     /// A random access point would help.
     pub keyframe_wanted: bool,
-    /// The tracks are others than those that the multivariant playlist names: another muxer is to take over.
-    pub outdated: bool,
+    /// The tracks are others than those that the multivariant playlist names, and another muxer is to take over: this kind
+    /// has come with the frame, or had gone before it.
+    pub outdated: Option<Kind>,
 }
 
 /// Why there is nothing to give.
@@ -212,7 +213,7 @@ impl Muxer {
                     video.owe_discontinuity();
                 }
             }
-            _ => return Ok(Pushed { outdated: true, ..Pushed::default() }),
+            _ => return Ok(Pushed { outdated: Some(kind), ..Pushed::default() }),
         }
         if silence {
             self.newest.iter_mut().flatten().for_each(|newest| *newest = frame.dts);
@@ -222,7 +223,7 @@ impl Muxer {
         Ok(Pushed {
             news: self.progress() != before,
             keyframe_wanted: self.wants_keyframe(),
-            outdated: self.has_lost_a_track(frame.dts),
+            outdated: self.lost_track(frame.dts),
         })
     }
 
@@ -404,9 +405,9 @@ impl Muxer {
         newest.is_some_and(|newest| at.minus(*newest).to_duration().is_some_and(|gap| gap >= SILENCE))
     }
 
-    fn has_lost_a_track(&self, at: Timestamp) -> bool {
-        let gone = |newest: &Timestamp| at.minus(*newest).to_duration().is_some_and(|gap| gap >= GONE);
-        self.newest.iter().flatten().any(gone)
+    fn lost_track(&self, at: Timestamp) -> Option<Kind> {
+        let gone = |newest: Timestamp| at.minus(newest).to_duration().is_some_and(|gap| gap >= GONE);
+        [Kind::Video, Kind::Audio].into_iter().find(|kind| self.newest[index(*kind)].is_some_and(gone))
     }
 
     fn wants_keyframe(&self) -> bool {

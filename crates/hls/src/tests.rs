@@ -8,7 +8,7 @@ use bytes::Bytes;
 use container::fmp4;
 use media::aac::AudioConfig;
 use media::h264::ParameterSets;
-use media::{CodecConfig, Frame, Rate, Timestamp, TrackId, TrackInfo};
+use media::{CodecConfig, Frame, Kind, Rate, Timestamp, TrackId, TrackInfo};
 use proptest::prelude::*;
 
 use crate::{Cadence, Directives, File, FileName, Missing, Muxer, Options, Rendition, Skip, Variant};
@@ -477,16 +477,17 @@ fn times_without_sound_are_filled_with_silence() {
 fn a_track_that_has_gone_makes_the_muxer_outdated() {
     let mut bench = Bench::new(Options::default(), cadence(33, 2_000));
     bench.feed(thirty(0, 4_000), 2_000, 0);
-    let outdated: Vec<_> =
-        thirty(4_000, 10_000).filter(|&at| bench.picture(at, at % 2_000 == 0).outdated).collect();
+    let outdated: Vec<_> = thirty(4_000, 10_000)
+        .filter(|&at| bench.picture(at, at % 2_000 == 0).outdated == Some(Kind::Audio))
+        .collect();
     assert!(outdated[0] >= 8_900 && outdated[0] <= 9_100, "{outdated:?}");
 }
 
 #[test]
 fn a_kind_of_track_that_came_late_makes_the_muxer_outdated() {
     let mut bench = Bench::with(Options::default(), cadence(33, 2_000), true, false);
-    assert!(!bench.picture(0, true).outdated);
-    assert!(bench.sound(Timestamp::from_millis(1)).outdated);
+    assert_eq!(bench.picture(0, true).outdated, None);
+    assert_eq!(bench.sound(Timestamp::from_millis(1)).outdated, Some(Kind::Audio));
 }
 
 #[test]

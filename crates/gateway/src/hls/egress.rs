@@ -71,11 +71,18 @@ struct Start {
     tracks: Vec<Arc<TrackInfo>>,
     /// `None` once there is a muxer.
     stored: Option<Vec<LiveFrame>>,
+    /// What came of this kind before then is of a track that has gone, and not to be found in the cache again.
+    forgotten: Option<(Kind, Instant)>,
 }
 
 impl Start {
     fn new() -> Self {
-        Self { since: Instant::now(), tracks: Vec::new(), stored: Some(Vec::new()) }
+        Self { since: Instant::now(), tracks: Vec::new(), stored: Some(Vec::new()), forgotten: None }
+    }
+
+    fn has_forgotten(&self, frame: &LiveFrame) -> bool {
+        let (kind, arrived) = (frame.frame().track().kind(), frame.frame().arrived());
+        self.forgotten.is_some_and(|(forgotten, before)| kind == forgotten && arrived < before)
     }
 
     /// Whether enough is known of a stream that is `age` old.
@@ -95,11 +102,29 @@ impl Start {
 
 impl Egress<'_> {
     fn take(&mut self, delivery: Delivery) -> Result<(), PushError> {
+        self.note(delivery)?;
+        loop {
+            // What is cached comes all at once, and is looked at as a whole.
+            while self.start.stored.is_some()
+                && !self.muxer.is_over()
+                && let Some(delivery) = self.subscription.try_recv()
+            {
+                self.note(delivery)?;
+            }
+            // Tracks that changed on the way make it begin anew, behind the frame where they did.
+            if !self.begin_if_due()? || self.start.stored.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn note(&mut self, delivery: Delivery) -> Result<(), PushError> {
         match delivery {
             Delivery::Track(track) => {
                 self.start.tracks.retain(|known| known.kind() != track.kind());
                 self.start.tracks.push(track);
             }
+            Delivery::Frame(frame) if self.start.has_forgotten(&frame) => {}
             Delivery::Frame(frame) => match &mut self.start.stored {
                 Some(stored) => stored.push(frame),
                 None => self.push(&frame)?,
@@ -114,19 +139,13 @@ impl Egress<'_> {
                 tracing::info!(path = %self.muxer.entry.path, %reason, "HLS: stream ended");
             }
         }
-        // What is cached comes all at once, and is looked at as a whole.
-        while self.start.stored.is_some()
-            && let Some(delivery) = self.subscription.try_recv()
-        {
-            self.take(delivery)?;
-        }
-        self.begin_if_due()
+        Ok(())
     }
 
-    /// Makes the muxer once enough is known.
-    fn begin_if_due(&mut self) -> Result<(), PushError> {
+    /// Makes the muxer once enough is known; says whether it did.
+    fn begin_if_due(&mut self) -> Result<bool, PushError> {
         if !self.start.is_over(self.subscription.stream_age()) {
-            return Ok(());
+            return Ok(false);
         }
         let stored = self.start.stored.take().unwrap_or_default();
         let sounds = |kind| stored.iter().any(|frame| frame.frame().track().kind() == kind);
@@ -137,9 +156,12 @@ impl Egress<'_> {
         tracing::info!(path = %self.muxer.entry.path, variant = ?self.options.variant, tracks = tracks.len(), "HLS: muxer started");
         for frame in &stored {
             self.push(frame)?;
+            if self.start.stored.is_some() {
+                return Ok(true);
+            }
         }
         self.muxer.change(::hls::Muxer::go_live);
-        Ok(())
+        Ok(true)
     }
 
     fn push(&mut self, frame: &LiveFrame) -> Result<(), PushError> {
@@ -154,10 +176,11 @@ impl Egress<'_> {
         if keyframe_wanted {
             self.subscription.request_keyframe();
         }
-        if outdated {
-            tracing::info!(path = %self.muxer.entry.path, "HLS: other tracks; begins anew");
+        if let Some(kind) = outdated {
+            tracing::info!(path = %self.muxer.entry.path, ?kind, "HLS: other tracks; begins anew");
             let tracks = std::mem::take(&mut self.start.tracks);
-            self.start = Start { tracks, ..Start::new() };
+            let forgotten = Some((kind, shared.arrived()));
+            self.start = Start { tracks, forgotten, ..Start::new() };
             self.subscription.rejoin(JOIN);
         }
         Ok(())
