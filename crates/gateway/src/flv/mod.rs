@@ -8,6 +8,8 @@ mod session;
 mod tags;
 mod websocket;
 
+use std::time::Duration;
+
 use hub::{Action, Hub, HubError, Protocol, SubscribeRequest};
 use media::StreamPath;
 
@@ -17,6 +19,9 @@ use reader::Reader;
 use tags::Tags;
 
 pub use routes::layer;
+
+/// How long a reader may take nothing at all; as long as one by RTMP may.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The HTTP-FLV gateway.
 #[derive(Debug)]

@@ -2,17 +2,16 @@
 
 use std::future::pending;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use hub::{Delivery, Protocol};
 
+use super::WRITE_TIMEOUT;
 use super::reader::Reader;
 use crate::connection::{Connection, Read, until};
 use crate::transport::Transport;
 
-/// How long a reader may take nothing at all; as long as one by RTMP may.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes read at a time: a reader has nothing to say.
 const READ: usize = 1 << 10;
 

@@ -1,16 +1,13 @@
 //! WebSocket-FLV: the file in messages, a tag each.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use hub::Protocol;
 
+use super::WRITE_TIMEOUT;
 use super::reader::Reader;
 use crate::sessions::count;
-
-/// How long a WebSocket may take nothing at all.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a session is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
